@@ -1,0 +1,1 @@
+"""Declarations: regions and deployments, no logic."""

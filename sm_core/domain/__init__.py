@@ -1,0 +1,26 @@
+"""The records that the whole system speaks in."""
+
+from sm_core.domain.grid import Grid
+from sm_core.domain.inputs import DailyInputs, DailyRequest, FileRef, InputSlot, Maturity, RasterRef
+from sm_core.domain.model import ModelKind, ModelVersion
+from sm_core.domain.product import (
+    Check,
+    CheckResult,
+    Encoding,
+    GateResult,
+    Product,
+    ProductItem,
+    ProductVariable,
+)
+from sm_core.domain.record import Record
+from sm_core.domain.region import Region, RoleSources, StaticLayer, load_region
+from sm_core.domain.run import Outcome, RunRecord, StepCost
+from sm_core.domain.source import LAYERS, Granule, Layer, Role, Source, Variable
+from sm_core.domain.station import Station
+
+__all__ = [
+    "LAYERS", "Check", "CheckResult", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
+    "Grid", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion", "Outcome", "Product", "ProductItem",
+    "ProductVariable", "RasterRef", "Record", "Region", "Role", "RoleSources", "RunRecord", "Source", "StaticLayer",
+    "Station", "StepCost", "Variable", "load_region",
+]

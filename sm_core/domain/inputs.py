@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Literal
+
+from sm_core.domain.record import Record
+from sm_core.domain.source import Granule, Role
+
+Maturity = Literal["provisional", "final"]
+SlotStatus = Literal["present", "not_yet_due", "gap", "rejected"]
+
+
+class FileRef(Record):
+    """A stored file, known by its content."""
+
+    uri: str
+    sha256: str
+    size: int
+
+
+class RasterRef(FileRef):
+    """A stored raster on a region grid."""
+
+    grid_id: str
+    variables: tuple[str, ...]
+
+
+class DailyRequest(Record):
+    """Make one day of one region from what was known at ``as_of`` (UTC)."""
+
+    region_id: str
+    day: dt.date
+    as_of: dt.datetime
+
+
+class InputSlot(Record):
+    """What fills one input role on one day, or why nothing does."""
+
+    role: Role
+    status: SlotStatus
+    source_id: str | None
+    granules: tuple[Granule, ...] = ()
+    provisional: bool = False
+    reason: str | None = None
+
+
+class DailyInputs(Record):
+    """All input roles of one day, resolved."""
+
+    region_id: str
+    day: dt.date
+    as_of: dt.datetime
+    slots: tuple[InputSlot, ...]
+
+    def slot(self, role: Role) -> InputSlot:
+        """The slot of ``role``."""
+        return next(slot for slot in self.slots if slot.role == role)
+
+    @property
+    def granules(self) -> tuple[Granule, ...]:
+        return tuple(granule for slot in self.slots for granule in slot.granules)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the used granules' checksums: the same inputs give the same text, in any order."""
+        checksums = sorted({granule.sha256 for granule in self.granules})
+        return hashlib.sha256("\n".join(checksums).encode()).hexdigest()
+
+    @property
+    def maturity(self) -> Maturity:
+        """``final`` when every role is filled by a final source, else ``provisional``."""
+        complete = all(slot.status == "present" and not slot.provisional for slot in self.slots)
+        return "final" if complete else "provisional"
+
+    @property
+    def missing(self) -> tuple[Role, ...]:
+        """Roles that nothing fills."""
+        return tuple(slot.role for slot in self.slots if slot.status != "present")

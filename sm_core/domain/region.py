@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError, field_validator
+
+from sm_core.domain.grid import Grid
+from sm_core.domain.record import Record
+from sm_core.domain.source import Role
+from sm_core.errors import RegionFileError
+
+
+class RoleSources(Record):
+    """Which sources may fill an input role; the first that is there is taken."""
+
+    role: Role
+    sources: tuple[str, ...]
+
+
+class StaticLayer(Record):
+    """A raster that does not change, in any CRS and resolution that rasterio reads."""
+
+    name: str
+    path: str
+
+
+class Region(Record):
+    """A region file: grid, tiles, inputs by role, static layers, admin units, station networks.
+
+    Paths are relative to the archive, or absolute. ``admin_units`` is a GeoJSON file with the property
+    ``name_property`` naming each unit; without one, the region itself is the only unit.
+    """
+
+    region_id: str
+    title: str
+    grid: Grid
+    tiles: tuple[str, ...]
+    roles: tuple[RoleSources, ...]
+    statics: tuple[StaticLayer, ...]
+    admin_units: str | None = None
+    name_property: str = "name"
+    networks: tuple[str, ...] = ()
+
+    def sources_for(self, role: Role) -> tuple[str, ...]:
+        """Source ids of a role in order of preference; empty when the region does not declare it."""
+        return next((entry.sources for entry in self.roles if entry.role == role), ())
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _grid_from_origin(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "west" in value:
+            return Grid.from_origin(**value)
+        return value
+
+    @field_validator("roles", mode="before")
+    @classmethod
+    def _roles_from_mapping(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return tuple({"role": role, "sources": tuple(sources)} for role, sources in value.items())
+        return value
+
+    @field_validator("statics", mode="before")
+    @classmethod
+    def _statics_from_mapping(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return tuple({"name": name, "path": path} for name, path in value.items())
+        return value
+
+
+def load_region(path: Path) -> Region:
+    """Read a region YAML file.
+
+    Raises
+    ------
+    RegionFileError   SM102, not YAML, a missing or unknown key, or a wrong value (the message names it).
+    """
+    try:
+        return Region.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as cause:
+        raise RegionFileError(f"{path.name} is not YAML: {cause}") from cause
+    except TypeError as cause:
+        raise RegionFileError(f"{path.name}: grid: {cause}") from cause
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        raise RegionFileError(f"{path.name}: {key}: {first['msg']}") from cause

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+from sm_core.domain.record import Record
+
+Role = Literal["ndvi_fine", "ndvi_coarse", "lst_fine", "lst_coarse", "ssm_coarse", "rzsm_coarse"]
+Layer = Literal["sm_surface", "sm_rootzone"]
+LAYERS: tuple[Layer, ...] = ("sm_surface", "sm_rootzone")
+
+
+class Variable(Record):
+    """One physical quantity in canonical units, under its CF name."""
+
+    name: str
+    long_name: str
+    standard_name: str | None
+    units: str
+    valid_range: tuple[float, float]
+    cell_methods: str = ""
+
+
+class Source(Record):
+    """One product of one provider, declared as data.
+
+    ``filename`` is a regular expression with the named groups ``date`` (YYYYDDD or YYYYMMDD) or ``year``, and
+    optionally ``tile`` and ``produced``; it must match the provider's whole file name.
+    """
+
+    source_id: str
+    provider: str
+    title: str
+    filename: str
+    variables: tuple[str, ...]
+    cadence_days: int
+    period_days: int
+    native_grid: str
+    provisional: bool = False
+    starts: dt.date
+    ends: dt.date | None = None
+    successor: str | None = None
+    licence: str
+    citation: str
+
+
+class Granule(Record):
+    """One file of one source: the days it covers (both inclusive), its tile, and which edition it is."""
+
+    source_id: str
+    start: dt.date
+    end: dt.date
+    tile: str = ""
+    produced: str = ""
+    uri: str
+    size: int
+    sha256: str = ""

@@ -1,0 +1,190 @@
+"""Everything that can go wrong, by code.
+
+An error says what happened (with region, day, source and numbers in its message), whether trying again can help
+(``transient``) and what a person should do (``remedy``). ``docs/error-codes.md`` lists the same codes; a test keeps
+both equal. Expected absence (a granule that is not there yet) is no error but an :class:`~sm_core.domain.InputSlot`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SmError(Exception):
+    """Base of all coded errors."""
+
+    code: ClassVar[str] = "SM000"
+    transient: ClassVar[bool] = False
+    remedy: ClassVar[str] = "Report this with the run record."
+
+    def __init__(self, message: str, **context: object) -> None:
+        super().__init__(message)
+        self.context = context
+
+    def __str__(self) -> str:
+        details = ", ".join(f"{key}={value}" for key, value in self.context.items())
+        return f"{super().__str__()} ({details})" if details else super().__str__()
+
+
+class ConfigError(SmError):
+    """SM1xx: the system is told something it cannot work with."""
+
+    code = "SM100"
+    remedy = "Correct the setting or argument that is named."
+
+
+class UnknownRegionError(ConfigError):
+    code = "SM101"
+    remedy = "Name a region of deployments/regions, or give the path of a region YAML file."
+
+
+class RegionFileError(ConfigError):
+    code = "SM102"
+    remedy = "Correct the region file at the key that is named; deployments/regions/korea.yaml is an example."
+
+
+class SettingsError(ConfigError):
+    code = "SM103"
+    remedy = "Correct the environment variable that is named; deployments/settings.example.env explains each."
+
+
+class DayOutOfRangeError(ConfigError):
+    code = "SM104"
+    remedy = "Ask for a day that has begun (UTC), written YYYY-MM-DD, inside the period of the archive."
+
+
+class ArchiveNotFoundError(ConfigError):
+    code = "SM105"
+    remedy = "Point --archive at a folder with granules under their providers' file names."
+
+
+class SourceError(SmError):
+    """SM2xx: what a provider delivered cannot be used."""
+
+    code = "SM200"
+
+
+class GranuleCorruptError(SourceError):
+    code = "SM205"
+    remedy = "Delete the file and fetch it again; the provider's checksum tells whether the copy is at fault."
+
+
+class SchemaDriftError(SourceError):
+    code = "SM206"
+    remedy = "The provider changed the layout: compare with docs/data-sources.md and extend the declaration."
+
+
+class ForeignFileError(SourceError):
+    code = "SM207"
+    remedy = "Not a product this system knows, or not what its name says (an error page saved as data?): remove it."
+
+
+class StationFileError(SourceError):
+    code = "SM208"
+    remedy = "Check the station file against docs/data-sources.md; its other lines and files are unaffected."
+
+
+class InputError(SmError):
+    """SM3xx: inputs that do not fit together."""
+
+    code = "SM300"
+
+
+class InsufficientInputsError(InputError):
+    code = "SM301"
+    remedy = "See the inputs table of the run: wait for the missing source, or extend the archive."
+
+
+class GridMismatchError(InputError):
+    code = "SM302"
+    remedy = "Bring all inputs on one grid (same CRS, transform, width and height) before combining them."
+
+
+class UnitsError(InputError):
+    code = "SM303"
+    remedy = "Values lie outside the physical range of the declared unit: check scale, offset and unit of the file."
+
+
+class StaticLayerError(InputError):
+    code = "SM304"
+    remedy = "The region file names a static layer that is missing, unreadable or empty over the region."
+
+
+class ComputeError(SmError):
+    """SM4xx: a calculation has no meaningful result."""
+
+    code = "SM400"
+
+
+class NoUsablePairError(ComputeError):
+    code = "SM401"
+    remedy = "No clear fine image near the day: widen the search window or wait for a clear day."
+
+
+class FeatureMismatchError(ComputeError):
+    code = "SM402"
+    remedy = "The model was trained with other features: retrain, or roll back to a model of this version."
+
+
+class NonFiniteError(ComputeError):
+    code = "SM403"
+    remedy = "An input holds infinite values: inspect the granule that is named and quarantine it."
+
+
+class ModelError(SmError):
+    """SM5xx: models."""
+
+    code = "SM500"
+
+
+class ModelNotFoundError(ModelError):
+    code = "SM501"
+    remedy = "Train first: sm-daily train --region REGION --archive DIR."
+
+
+class ModelIntegrityError(ModelError):
+    code = "SM502"
+    remedy = "The stored model differs from what was registered: restore it from backup or retrain."
+
+
+class FutureTrainingError(ModelError):
+    code = "SM503"
+    remedy = "The model has seen data later than the day asked for: choose an older version for honest hindcasts."
+
+
+class TooFewSamplesError(ModelError):
+    code = "SM504"
+    remedy = "Extend the training period, or add stations, until the named minimum is reached."
+
+
+class QualityError(SmError):
+    """SM6xx: the result exists but must not be published."""
+
+    code = "SM600"
+
+
+class GateFailedError(QualityError):
+    code = "SM601"
+    remedy = "The day is withheld; the gate table says which check failed and by how much."
+
+
+class NothingMeasuredError(QualityError):
+    code = "SM602"
+    remedy = "A check had nothing to look at, which counts as failed: see why the field is empty."
+
+
+class PublishError(SmError):
+    """SM7xx: storing and publishing."""
+
+    code = "SM700"
+
+
+class ItemConflictError(PublishError):
+    code = "SM701"
+    remedy = "The same item exists with other content: published items are immutable; raise the algorithm version."
+
+
+class StoreUnavailableError(PublishError):
+    code = "SM702"
+    transient = True
+    remedy = "The product store cannot be written: check that it is mounted, writable and not full."

@@ -1,0 +1,1 @@
+"""Thin Prefect tasks and adapters around sm_core."""

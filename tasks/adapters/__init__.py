@@ -1,0 +1,1 @@
+"""Adapters: where the outside world begins."""
