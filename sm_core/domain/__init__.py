@@ -1,7 +1,17 @@
 """The records that the whole system speaks in."""
 
 from sm_core.domain.grid import Grid
-from sm_core.domain.inputs import DailyInputs, DailyRequest, FileRef, InputSlot, Maturity, RasterRef
+from sm_core.domain.inputs import (
+    DailyInputs,
+    DailyRequest,
+    FileRef,
+    GriddedGranule,
+    GriddedInputs,
+    InputSlot,
+    Maturity,
+    RasterRef,
+    Rejection,
+)
 from sm_core.domain.model import ModelKind, ModelVersion
 from sm_core.domain.product import (
     Check,
@@ -12,6 +22,7 @@ from sm_core.domain.product import (
     ProductItem,
     ProductVariable,
 )
+from sm_core.domain.quality import QaFlag
 from sm_core.domain.record import Record
 from sm_core.domain.region import Region, RoleSources, StaticLayer, load_region
 from sm_core.domain.run import Outcome, RunRecord, StepCost
@@ -20,7 +31,7 @@ from sm_core.domain.station import Station
 
 __all__ = [
     "LAYERS", "Check", "CheckResult", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
-    "Grid", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion", "Outcome", "Product", "ProductItem",
-    "ProductVariable", "RasterRef", "Record", "Region", "Role", "RoleSources", "RunRecord", "Source", "StaticLayer",
+    "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion", "Outcome", "Product", "ProductItem",
+    "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection", "Role", "RoleSources", "RunRecord", "Source", "StaticLayer",
     "Station", "StepCost", "Variable", "load_region",
 ]

@@ -19,11 +19,39 @@ class FileRef(Record):
     size: int
 
 
-class RasterRef(FileRef):
-    """A stored raster on a region grid."""
+class RasterRef(Record):
+    """A stored intermediate raster; ``identity`` is the checksum of everything that it was made from."""
 
-    grid_id: str
-    variables: tuple[str, ...]
+    uri: str
+    identity: str
+
+
+class GriddedGranule(Record):
+    """One source's granules of one start date, brought on a grid for a role."""
+
+    role: Role
+    start: dt.date
+    end: dt.date
+    raster: RasterRef
+
+
+class Rejection(Record):
+    """A file that could not be used, and why."""
+
+    granule: Granule
+    error_code: str
+    message: str
+
+
+class GriddedInputs(Record):
+    """All rasters of a day, and what had to be left out."""
+
+    rasters: tuple[GriddedGranule, ...]
+    rejected: tuple[Rejection, ...] = ()
+
+    def of(self, role: Role) -> tuple[GriddedGranule, ...]:
+        """The rasters that serve ``role``, oldest first."""
+        return tuple(sorted((r for r in self.rasters if r.role == role), key=lambda r: r.start))
 
 
 class DailyRequest(Record):

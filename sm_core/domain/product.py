@@ -54,7 +54,11 @@ class CheckResult(Record):
 
 
 class GateResult(Record):
+    """What all checks of a product found on one day."""
+
     results: tuple[CheckResult, ...]
+    not_applicable: tuple[str, ...] = ()
+    """Checks that had nothing to compare with, such as the change from a yesterday that was never published."""
 
     @property
     def passed(self) -> bool:

@@ -47,6 +47,16 @@ class Region(Record):
         """Source ids of a role in order of preference; empty when the region does not declare it."""
         return next((entry.sources for entry in self.roles if entry.role == role), ())
 
+    @property
+    def lonlat_bounds(self) -> tuple[float, float, float, float]:
+        """(west, south, east, north) [degrees] of the grid, whatever its CRS."""
+        if self.grid.crs == "EPSG:4326":
+            return self.grid.bounds
+        from pyproj import Transformer
+
+        to_lonlat = Transformer.from_crs(self.grid.crs, "EPSG:4326", always_xy=True)
+        return tuple(float(edge) for edge in to_lonlat.transform_bounds(*self.grid.bounds))  # type: ignore[return-value]
+
     @field_validator("grid", mode="before")
     @classmethod
     def _grid_from_origin(cls, value: Any) -> Any:

@@ -25,7 +25,8 @@ class Source(Record):
     """One product of one provider, declared as data.
 
     ``filename`` is a regular expression with the named groups ``date`` (YYYYDDD or YYYYMMDD) or ``year``, and
-    optionally ``tile`` and ``produced``; it must match the provider's whole file name.
+    optionally ``end`` (as ``date``), ``tile``, ``produced``, and ``part`` (what else tells the files of a day apart);
+    it must match the provider's whole file name.
     """
 
     source_id: str

@@ -17,7 +17,7 @@ from sm_core.grid import sinusoidal
 
 How = Literal["mean", "nearest", "bilinear"]
 SUBSAMPLES = 3
-MIN_VALID_SHARE = 0.34
+MIN_VALID_SHARE = 0.33
 """A cell is known when at least this share of its sub-samples is (three of nine)."""
 
 
@@ -95,7 +95,18 @@ def to_grid(ds: xr.Dataset, grid: Grid, how: How) -> xr.Dataset:
 
 def source_cells(ds: xr.Dataset, grid: Grid) -> NDArray[np.int64]:
     """Flat index of the native cell that holds each target cell's centre, -1 outside. (height, width)"""
-    return _cells(_Lattice.of(ds), grid, 1)[0].reshape(grid.shape)
+    cells: NDArray[np.int64] = _cells(_Lattice.of(ds), grid, 1)[0].reshape(grid.shape)
+    return cells
+
+
+def bilinear_cells(
+    ds: xr.Dataset | xr.DataArray, grid: Grid
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The four native cells around each target cell's centre (flat index, -1 outside), and their bilinear weights.
+
+    Each (4, height * width), row by row. ``to_grid(…, "bilinear")`` is the sum over known cells, renormalised.
+    """
+    return _bilinear(_Lattice.of(ds), grid)
 
 
 def check_on_grid(grid: Grid, *datasets: xr.Dataset | xr.DataArray) -> None:
@@ -108,7 +119,7 @@ def check_on_grid(grid: Grid, *datasets: xr.Dataset | xr.DataArray) -> None:
             )
 
 
-def _spacing(ds: xr.Dataset) -> tuple[float, float]:
+def _spacing(ds: xr.Dataset | xr.DataArray) -> tuple[float, float]:
     return (
         float(ds.x[-1] - ds.x[0]) / (ds.sizes["x"] - 1) if ds.sizes["x"] > 1 else float(ds.attrs["resolution"]),
         float(ds.y[-1] - ds.y[0]) / (ds.sizes["y"] - 1) if ds.sizes["y"] > 1 else -float(ds.attrs["resolution"]),
@@ -119,7 +130,7 @@ class _Lattice(tuple[str, float, float, int, float, float, int]):
     """(crs, x of the first centre, dx, nx, y of the first centre, dy, ny): hashable, so that indices are kept."""
 
     @classmethod
-    def of(cls, ds: xr.Dataset) -> _Lattice:
+    def of(cls, ds: xr.Dataset | xr.DataArray) -> _Lattice:
         dx, dy = _spacing(ds)
         return cls((ds.attrs["crs"], float(ds.x[0]), dx, ds.sizes["x"], float(ds.y[0]), dy, ds.sizes["y"]))
 
@@ -174,9 +185,7 @@ def _bilinear(lattice: _Lattice, grid: Grid) -> tuple[NDArray[np.int64], NDArray
 
 def _mean_known(layer: NDArray[np.float32], cells: NDArray[np.int64]) -> NDArray[np.float32]:
     padded = np.append(layer, np.float32(np.nan))
-    if len(cells) == 1:
-        return padded[cells[0]]
-    samples = padded[cells]
+    samples: NDArray[np.float32] = padded[cells]
     known = np.isfinite(samples)
     count = known.sum(axis=0)
     total = np.where(known, samples, 0).sum(axis=0, dtype=np.float64)

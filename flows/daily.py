@@ -1,0 +1,67 @@
+"""One region, one day: from native granules to a published product. Read this file to see the whole."""
+
+from __future__ import annotations
+
+from prefect import flow
+from tasks.assess import assess_day
+from tasks.drought import drought_day
+from tasks.publish import already_published, publish_day
+from tasks.report import report_run
+
+from sm_core.domain import DailyRequest, RunRecord
+from sm_core.errors import SmError
+from tasks.correct import correct_day
+from tasks.downscale import downscale_day, feature_day
+from tasks.fuse import fuse_day
+from tasks.grid import grid_inputs
+from tasks.inputs import resolve_inputs
+from tasks.models import resolve_models
+from tasks.runs import Run
+
+
+@flow(name="daily", flow_run_name="daily-{request.region_id}-{request.day}", log_prints=False)
+def daily(request: DailyRequest) -> RunRecord:
+    """Make and publish one day.
+
+    The same inputs and models give the outcome ``unchanged``; missing inputs ``waiting``; a field that fails its
+    checks ``withheld``. An error ends the run as ``failed``, with its code in the record.
+    """
+    run = Run(request)
+    try:
+        record = _make(run)
+    except SmError as error:
+        report_run(run.close("failed", error=error))
+        raise
+    report_run(record)
+    return record
+
+
+def _make(run: Run) -> RunRecord:
+    request = run.request
+    with run.step("resolve"):
+        run.models = resolve_models(request.region_id)
+        run.inputs = inputs = resolve_inputs(request)
+    downscaler, corrector, climatology = run.models
+    if not inputs.missing and (item := already_published(request.region_id, inputs, run.models)):
+        return run.close("unchanged", item)
+    with run.step("grid"):
+        while (gridded := grid_inputs(inputs)).rejected:     # unreadable files are quarantined; the next best serve
+            run.inputs = inputs = resolve_inputs(request)
+    if inputs.missing:
+        return run.close("waiting")
+    with run.step("fuse"):
+        fused = fuse_day(inputs, gridded)
+    with run.step("downscale"):
+        features = feature_day(inputs, gridded, fused)
+        fine = downscale_day(inputs, gridded, features, downscaler)
+    with run.step("correct"):
+        corrected = correct_day(inputs, fine, features, corrector)
+    with run.step("drought"):
+        fields = drought_day(inputs, corrected, fused, climatology)
+    with run.step("assess"):
+        run.gate = gate = assess_day(inputs, fields)
+    if not gate.passed:
+        return run.close("withheld")
+    with run.step("publish"):
+        item = publish_day(inputs, run.models, fields, gate)
+    return run.close("published", item)

@@ -1,0 +1,87 @@
+"""MODIS and GLASS fused to gap-free fields of the day."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import xarray as xr
+
+from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef
+from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, coarse_at
+from sm_core.fusion import fuse_day as fuse_fields
+from tasks.adapters.scratch import identity_of, load
+from tasks.policy import sm_task
+from tasks.wiring import services
+
+MIN_CLEAR_SHARE = 0.05
+"""Fine images with less of the region clear are no candidates for base pairs."""
+
+
+@sm_task
+def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
+    """NDVI and daytime LST of the day at 1 km: value, ``_spread`` and ``_flag`` of each."""
+    used = [r for r in gridded.rasters if r.role in ("ndvi_fine", "ndvi_coarse", "lst_fine", "lst_coarse")]
+    identity = identity_of([
+        inputs.day.isoformat(), NDVI_PARAMS.model_dump_json(), LST_PARAMS.model_dump_json(),
+        services().code_version, *sorted(f"{r.role} {r.raster.identity}" for r in used),
+    ])
+
+    def make() -> xr.Dataset:
+        fields = xr.merge([
+            _named(_fuse_ndvi(gridded, inputs.day), "ndvi"),
+            _named(_fuse_lst(gridded, inputs.day), "lst_day"),
+        ], combine_attrs="drop_conflicts")
+        grid = services().region(inputs.region_id).grid
+        return fields.assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
+
+    return services().scratch(inputs.region_id).store("fused", f"{inputs.day:%Y%m%d}", identity, make)
+
+
+def _fuse_ndvi(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
+    coarse = _series(gridded.of("ndvi_coarse"), "ndvi")
+    target = coarse_at(coarse, _uniform(coarse, np.datetime64(day, "ns")))
+    pairs = []
+    for composite in gridded.of("ndvi_fine"):
+        fine = load(composite.raster).isel(time=0)
+        if not _clear_enough(fine["ndvi"]):
+            continue
+        observed = np.datetime64(composite.start, "ns") + (fine["ndvi_day"] * 86400e9).astype("timedelta64[ns]")
+        middle = composite.start + dt.timedelta(days=round(float(fine["ndvi_day"].median())))
+        pairs.append(Pair(middle, fine["ndvi"], coarse_at(coarse, observed)))
+    return fuse_fields(None, pairs, target, day, NDVI_PARAMS)
+
+
+def _fuse_lst(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
+    coarse = {raster.start: raster for raster in gridded.of("lst_coarse")}
+    observed, pairs = None, []
+    for image in gridded.of("lst_fine"):
+        fine = load(image.raster)["lst_day"].isel(time=0)
+        if image.start == day:
+            observed = fine
+        elif image.start in coarse and _clear_enough(fine):
+            pairs.append(Pair(image.start, fine, _only(coarse[image.start])))
+    return fuse_fields(observed, pairs, _only(coarse[day]), day, LST_PARAMS)
+
+
+def _only(gridded: GriddedGranule) -> xr.DataArray:
+    return load(gridded.raster)["lst_day"].isel(time=0)
+
+
+def _series(rasters: tuple[GriddedGranule, ...], variable: str) -> xr.DataArray:
+    return xr.concat([load(r.raster)[variable] for r in rasters], dim="time")
+
+
+def _uniform(like: xr.DataArray, value: np.datetime64) -> xr.DataArray:
+    field = like.isel(time=0, drop=True)
+    return field.copy(data=np.full(field.shape, value))
+
+
+def _clear_enough(fine: xr.DataArray) -> bool:
+    return float(np.isfinite(fine).mean()) >= MIN_CLEAR_SHARE
+
+
+def _named(fused: xr.Dataset, name: str) -> xr.Dataset:
+    return fused.rename({"value": name, "spread": f"{name}_spread", "flag": f"{name}_flag"})
+
+
