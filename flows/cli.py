@@ -76,11 +76,12 @@ def twin(
     end: Annotated[str, typer.Option(help="Last day.")] = "2019-12-31",
     record_start: Annotated[str, typer.Option(help="First day of the long coarse record.")] = "1999-01-01",
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 1,
+    stations: Annotated[int | None, typer.Option(min=1, help="Number of stations [default: by area].")] = None,
     everything: Annotated[bool, typer.Option(help="Write all granules now, not when they are wanted.")] = False,
 ) -> None:
     """Make a simulated world with a known 1-km truth, as an archive in the providers' native formats."""
     region_id = _enter(region, None, None)
-    _make_twin(directory, region_id, _day(start), _day(end), _day(record_start), seed)
+    _make_twin(directory, region_id, _day(start), _day(end), _day(record_start), seed, stations)
     if everything:
         _materialise_all(directory, region_id, _day(start), _day(end))
     out.print(f"A simulated archive is in [bold]{directory}[/]. Next: sm-daily train --region {region} "
@@ -182,12 +183,16 @@ def _train(region_id: str, start: dt.date | None, end: dt.date | None, every: in
         return retrain(TrainingRequest(region_id=region_id, start=start, end=end, every_days=every, as_of=utc_now()))
 
 
-def _make_twin(directory: Path, region_id: str, start: dt.date, end: dt.date, record: dt.date, seed: int) -> None:
+def _make_twin(
+    directory: Path, region_id: str, start: dt.date, end: dt.date, record: dt.date, seed: int,
+    stations: int | None = None,
+) -> None:
     from sm_core.twin.archive import create
     from sm_core.twin.spec import TwinSpec
     from tasks.wiring import services
 
-    create(TwinSpec(region=services().region(region_id), start=start, end=end, record_start=record, seed=seed), directory)
+    region = services().region(region_id)
+    create(TwinSpec(region=region, start=start, end=end, record_start=record, seed=seed, stations=stations), directory)
 
 
 def _materialise_all(directory: Path, region_id: str, start: dt.date, end: dt.date) -> None:

@@ -72,6 +72,7 @@ def export(settings: Settings) -> None:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "sm_core,tasks",
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     if settings.prefect_api_url:

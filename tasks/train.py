@@ -29,7 +29,8 @@ from sm_core.downscaling import DownscalingParams, TrainingDay
 from sm_core.downscaling import train as train_downscaling
 from sm_core.drought import FineDay, fit
 from sm_core.errors import InsufficientInputsError, TooFewSamplesError
-from sm_core.grid import How, Nesting, to_grid
+from sm_core.grid import Nesting, to_grid
+from sm_core.grid.resample import How
 from sm_core.qc import check_series, daily_layers
 from sm_core.sources import decode, read_stations
 from sm_core.sources.matching import wanted_periods

@@ -31,7 +31,7 @@ from sm_core.domain.station import Station
 
 __all__ = [
     "LAYERS", "Check", "CheckResult", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
-    "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion", "Outcome", "Product", "ProductItem",
-    "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection", "Role", "RoleSources", "RunRecord", "Source", "StaticLayer",
-    "Station", "StepCost", "Variable", "load_region",
+    "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion",
+    "Outcome", "Product", "ProductItem", "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection",
+    "Role", "RoleSources", "RunRecord", "Source", "StaticLayer", "Station", "StepCost", "Variable", "load_region",
 ]

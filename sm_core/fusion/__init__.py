@@ -1,1 +1,11 @@
+"""Fusion of fine images with gaps and coarse daily images into gap-free fine days (ESTARFM)."""
 
+from sm_core.fusion.estarfm import LST_PARAMS, NDVI_PARAMS, EstarfmParams, Pair, fuse
+from sm_core.fusion.flags import FUSION_FLAGS, FusionFlag
+from sm_core.fusion.pairs import Candidate, fuse_day, rank_pairs
+from sm_core.fusion.temporal import coarse_at
+
+__all__ = [
+    "FUSION_FLAGS", "LST_PARAMS", "NDVI_PARAMS", "Candidate", "EstarfmParams", "FusionFlag", "Pair", "coarse_at",
+    "fuse", "fuse_day", "rank_pairs",
+]

@@ -4,4 +4,6 @@ from sm_core.grid.nesting import Nesting, cell_area
 from sm_core.grid.resample import bilinear_cells, check_on_grid, mosaic, source_cells, to_grid
 from sm_core.grid.statics import load_statics
 
-__all__ = ["Nesting", "bilinear_cells", "cell_area", "check_on_grid", "load_statics", "mosaic", "source_cells", "to_grid"]
+__all__ = [
+    "Nesting", "bilinear_cells", "cell_area", "check_on_grid", "load_statics", "mosaic", "source_cells", "to_grid",
+]

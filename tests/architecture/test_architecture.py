@@ -20,8 +20,18 @@ CODED = {
 def test_error_table_equals_the_classes() -> None:
     text = (ROOT / "docs" / "error-codes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (SM\d{3}) \| `(\w+)` \| (yes|no) \| (.+) \|$", text, re.M)
-    expected = [(code, cls.__name__, "yes" if cls.transient else "no", cls.remedy) for code, cls in sorted(CODED.items())]
+    expected = [
+        (code, cls.__name__, "yes" if cls.transient else "no", cls.remedy) for code, cls in sorted(CODED.items())
+    ]
     assert rows == expected
+
+
+def test_source_table_equals_the_declarations() -> None:
+    from sm_core.sources import SOURCES
+
+    text = (ROOT / "docs" / "data-sources.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\S+)` \| (.+?) \|", text, re.M)
+    assert rows == [(source.source_id, source.title) for source in SOURCES]
 
 
 def test_error_codes_are_unique_and_in_their_family() -> None:

@@ -1,0 +1,44 @@
+"""Station files of any declared network."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sm_core.errors import ForeignFileError, StationFileError
+from sm_core.sources.ismn import read_ismn
+from sm_core.sources.names import identify
+from sm_core.sources.rda import read_rda, read_rda_sites
+from sm_core.sources.stations import StationSeries
+
+RDA_SITES = "rda_sites.xml"
+"""Site list (``getObsrSpotList``) expected beside the RDA answers, which hold no places."""
+_log = logging.getLogger(__name__)
+
+
+def read_stations(path: Path) -> tuple[StationSeries, ...]:
+    """Read a station file by the source that its name tells: ISMN .stm or .zip, RDA .xml.
+
+    Raises
+    ------
+    ForeignFileError   SM207, no station source has such names.
+    StationFileError   SM208, nothing in it can be read, or the RDA site list is missing beside it.
+    """
+    granule = identify(path)
+    reader = _READERS.get(granule.source_id) if granule else None
+    if reader is None:
+        raise ForeignFileError(f"{path.name}: no station source has such a file name")
+    return reader(path)
+
+
+def _rda_with_sites(path: Path) -> tuple[StationSeries, ...]:
+    sites = path.with_name(RDA_SITES)
+    if not sites.is_file():
+        raise StationFileError(f"{path.name}: no {RDA_SITES} beside it tells where the stations are")
+    page = read_rda(path, sites=read_rda_sites(sites))
+    if page.unlocated:
+        _log.warning("stations without a place skipped: file=%s stations=%s", path.name, ",".join(page.unlocated))
+    return page.series
+
+
+_READERS = {"ISMN": read_ismn, "RDA": _rda_with_sites}

@@ -1,0 +1,61 @@
+"""One small simulated archive, trained once for all flow tests, by the command line as a user would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A region file, an archive, and a data folder with models in service."""
+
+    region: Path
+    archive: Path
+    data: Path
+
+    def copy(self, to: Path) -> Trained:
+        """The same models on an archive and products of one's own."""
+        shutil.copytree(self.archive, to / "archive", ignore=shutil.ignore_patterns(".truth", "twin.yaml"))
+        shutil.copytree(self.data, to / "data", ignore=shutil.ignore_patterns("products", "runs", "scratch"))
+        return Trained(self.region, to / "archive", to / "data")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``sm-daily`` on this region, archive and data folder."""
+        return sm_daily(*arguments, "--region", str(self.region), "--archive", str(self.archive), "--data",
+                        str(self.data))
+
+
+def sm_daily(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SM_", "PREFECT_", "MLFLOW_"))}
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment | {"COLUMNS": "200"}, capture_output=True, text=True,
+                          timeout=600, check=False)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("small")
+    region = folder / "small.yaml"
+    declared = yaml.safe_load((ROOT / "deployments" / "regions" / "demo.yaml").read_text(encoding="utf-8"))
+    declared |= {
+        "region_id": "small",
+        "grid": {"grid_id": "small_001", "west": 127.0, "north": 37.0, "resolution": 0.01, "width": 80, "height": 80},
+    }
+    region.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    made = sm_daily("twin", str(folder / "archive"), "--region", str(region), "--start", "2019-01-01", "--end",
+                    "2019-12-31", "--record-start", "2016-01-01", "--stations", "24")
+    assert made.returncode == 0, made.stderr
+    small = Trained(region, folder / "archive", folder / "data")
+    learned = small.run("train", "--every", "8")
+    assert learned.returncode == 0, learned.stderr + learned.stdout
+    return small
