@@ -49,8 +49,8 @@ def run(
     as_of: Annotated[str | None, typer.Option(help="Use only what was known then (UTC, YYYY-MM-DDTHH:MM).")] = None,
 ) -> None:
     """Make and publish one day from an archive, by the daily Prefect flow."""
-    region_id = _enter(region, archive, data)
-    _show_run(_run_day(region_id, _day(day), _moment(as_of)))
+    wanted, known_at = _day_begun(day), _moment(as_of)
+    _show_run(_run_day(_enter_archive(region, archive, data), wanted, known_at))
 
 
 @app.command()
@@ -63,8 +63,8 @@ def train(
     every: Annotated[int, typer.Option(min=1, help="Take every n-th day.")] = 5,
 ) -> None:
     """Train downscaling, station correction and climatology, judge them on unseen stations, put them in service."""
-    region_id = _enter(region, archive, data)
-    record = _train(region_id, _optional_day(start), _optional_day(end), every)
+    first, last = _optional_day(start), _optional_day(end)
+    record = _train(_enter_archive(region, archive, data), first, last, every)
     out.print(record.report, markup=False)
 
 
@@ -132,12 +132,12 @@ def demo(
         _enter("demo", None, data)
         with out.status("Simulating 21 years of weather, soil and vegetation over 200 × 200 km"):
             _make_twin(archive, "demo", dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1), seed)
-    region_id = _enter("demo", archive, data)
+    region_id = _enter_archive("demo", archive, data)
     try:
         services().registry.champion(region_id, "climatology")
     except ModelNotFoundError:
         _train(region_id, None, None, 5)
-    record = _run_day(region_id, _day(day), None)
+    record = _run_day(region_id, _day_begun(day), None)
     _show_run(record)
     out.print((services().reports / region_id / "latest.md").read_text(encoding="utf-8"), markup=False)
 
@@ -162,16 +162,22 @@ def _enter(region: str, archive: Path | None, data: Path | None) -> str:
     return region_id
 
 
+def _enter_archive(region: str, archive: Path | None, data: Path | None) -> str:
+    """As ``_enter``, and make sure of the archive before anything slow starts."""
+    from tasks.wiring import services
+
+    region_id = _enter(region, archive, data)
+    services().archive.granules()
+    return region_id
+
+
 def _run_day(region_id: str, day: dt.date, as_of: dt.datetime | None) -> RunRecord:
     from sm_core.domain import DailyRequest
 
-    now = utc_now()
-    if day > now.date():
-        raise DayOutOfRangeError(f"{day} lies in the future")
     with out.status(f"Making {day} ({region_id}); first start of Prefect takes a moment"):
         from flows.daily import daily
 
-        return daily(DailyRequest(region_id=region_id, day=day, as_of=as_of or now))
+        return daily(DailyRequest(region_id=region_id, day=day, as_of=as_of or utc_now()))
 
 
 def _train(region_id: str, start: dt.date | None, end: dt.date | None, every: int) -> Any:
@@ -216,6 +222,13 @@ def _day(text: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError as cause:
         raise DayOutOfRangeError(f"{text!r} is no day") from cause
+
+
+def _day_begun(text: str) -> dt.date:
+    day = _day(text)
+    if day > utc_now().date():
+        raise DayOutOfRangeError(f"{day} lies in the future")
+    return day
 
 
 def _optional_day(text: str | None) -> dt.date | None:

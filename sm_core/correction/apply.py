@@ -86,7 +86,8 @@ def _predict(raw: NDArray[np.float32], field: NDArray[np.float32], corrector: Co
     with reproducible(config.params.seed, config.params.num_threads):
         inputs = torch.from_numpy(config.normalisation.inputs(padded)[None])
         own = inputs[..., margin:-margin, margin:-margin]
-        result = network.correction(network.early(inputs), own, torch.from_numpy(config.normalisation.fine(field)[None]))
+        fine = torch.from_numpy(config.normalisation.fine(field)[None])
+        result = network.correction(network.early(inputs), own, fine)
     change: NDArray[np.float32] = result[0].numpy() * np.float32(config.params.unit_m3)
     return change
 

@@ -21,6 +21,7 @@ from sm_core.correction.samples import Normalisation
 from sm_core.domain import Layer, Record
 from sm_core.errors import ModelIntegrityError, ModelNotFoundError
 from sm_core.grid.points import chord_to_km, unit_vectors
+from sm_core.validation.metrics import Number
 
 WEIGHTS_FILE, CONFIG_FILE = "weights.safetensors", "config.json"
 
@@ -83,10 +84,10 @@ class LayerFit(Record):
     layer: Layer
     stations: int
     station_days: int
-    inner_rmsd_before: float
-    inner_rmsd_after: float
-    spread_before: float
-    spread_after: float
+    inner_rmsd_before: Number
+    inner_rmsd_after: Number
+    spread_before: Number
+    spread_after: Number
 
 
 class CorrectorConfig(Record):
@@ -103,7 +104,7 @@ class CorrectorConfig(Record):
     trained_from: dt.date
     trained_until: dt.date
     days: int
-    pretrain_rmsd: float
+    pretrain_rmsd: Number
     epochs: int
     """Epochs of fine-tuning; 0 when no correction was better at unseen stations than any."""
     fits: tuple[LayerFit, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ class Samples:
     station
         Index into ``stations``. (samples,)
     stations
-        Columns station_id, lon, lat; one row per station.
+        Columns station_id, lon, lat; one row per station with samples. A sample knows at least one layer.
     days
         The days used.
     """
@@ -128,11 +128,11 @@ def collect(
         raise TooFewSamplesError(
             "nothing to learn the correction from", days=len(used), crops=len(crops), station_days=len(patches)
         )
-    return Samples(
+    return _known_only(Samples(
         crops=np.stack(crops), crop_fields=np.stack(crop_fields), patches=np.stack(patches),
         fine=np.concatenate(fine).astype(np.float32), observed=np.concatenate(observed),
         station=np.concatenate(station), stations=places, days=tuple(sorted(used)),
-    )
+    ))
 
 
 def normalisation(samples: Samples, features: Sequence[str]) -> Normalisation:
@@ -151,6 +151,15 @@ def _on_grid(stations: pd.DataFrame, grid: Grid) -> tuple[pd.DataFrame, pd.DataF
     places = places.reset_index(drop=True)
     index = pd.Index(places["station_id"]).get_indexer(table["station_id"])
     return table.assign(station=index).sort_values(["station", "day"]), places
+
+
+def _known_only(samples: Samples) -> Samples:
+    known = np.isfinite(samples.observed - samples.fine).any(axis=1)
+    present, station = np.unique(samples.station[known], return_inverse=True)
+    return replace(
+        samples, patches=samples.patches[known], fine=samples.fine[known], observed=samples.observed[known],
+        station=station.astype(np.int64), stations=samples.stations.iloc[present].reset_index(drop=True),
+    )
 
 
 def _stack(ds: xr.Dataset, names: Sequence[str], day: dt.date) -> F32:

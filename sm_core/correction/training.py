@@ -67,12 +67,13 @@ def train(
     Notes
     -----
     Stage 1 predicts the downscaled field from the features over random crops of the region. Stage 2 keeps the early
-    layers, and trains the last blocks and a new head to predict station − downscaled. A station stands for a point:
-    it differs from its square kilometre by an offset that nothing tells at another place. ``offset_share`` of each
-    station's mean residual is therefore taken as its own and left out of the loss, as a random station effect would
-    be [1]_; every station weighs the same, however long its record. The number of epochs is where the error at
-    stations of unseen blocks, by cross-validation, is least, no correction being among the candidates; the
-    residuals there give the spread. The final network learns from all stations for that number of epochs.
+    layers (with ``own_blocks`` = 0 the whole body) and trains a new head to predict station − downscaled. A station
+    stands for a point: it differs from its square kilometre by an offset that nothing tells at another place.
+    ``offset_share`` of each station's mean residual is therefore taken as its own and left out of the loss, as a
+    random station effect would be [1]_; every station weighs the same, however long its record; ``ridge`` shrinks
+    all but the constant towards none, the less the more stations there are. The number of epochs is where the error
+    at stations of unseen blocks, by cross-validation, is least, no correction being among the candidates; the
+    residuals there give the spread. The final head learns from all stations for that number of epochs.
 
     References
     ----------
@@ -104,10 +105,9 @@ def train(
 
 
 def _check_enough(samples: Samples, params: CorrectionParams) -> None:
-    stations = len(np.unique(samples.station))
-    if stations < params.min_stations:
+    if len(samples.stations) < params.min_stations:
         raise TooFewSamplesError(
-            "too few stations to learn a correction from", stations=stations, minimum=params.min_stations
+            "too few stations to learn a correction from", stations=len(samples.stations), minimum=params.min_stations
         )
 
 
@@ -146,7 +146,8 @@ def _observations(
     difference = samples.observed - samples.fine
     known = np.isfinite(difference)
     return _Observations(
-        hidden=hidden, own=torch.from_numpy(norm.inputs(samples.centre[:, :, None, None])), fine=torch.from_numpy(norm.fine(samples.fine[:, :, None, None])),
+        hidden=hidden, own=torch.from_numpy(norm.inputs(samples.centre[:, :, None, None])),
+        fine=torch.from_numpy(norm.fine(samples.fine[:, :, None, None])),
         target=torch.from_numpy(np.where(known, difference, 0).astype(np.float32)) / params.unit_m3,
         known=torch.from_numpy(known.astype(np.float32)), station=torch.from_numpy(samples.station),
     )
@@ -169,14 +170,14 @@ def _cross_validate(
 
 
 def _folds(samples: Samples, params: CorrectionParams) -> list[list[int]]:
-    present = samples.stations.iloc[np.unique(samples.station)]
+    present = samples.stations
     points = unit_vectors(present["lon"], present["lat"])
     reach = float(chord_to_km(np.linalg.norm(points - points.mean(axis=0), axis=1)).max())
     folds = spatial_folds(
         cast(Iterable[Located], present.itertuples()), block_km=min(params.inner_block_km, max(reach / 2, 1e-3)),
         folds=params.inner_folds, seed=params.seed,
     )
-    index = {name: position for position, name in enumerate(samples.stations["station_id"])}
+    index = {name: position for position, name in enumerate(present["station_id"])}
     return [[index[name] for name in fold] for fold in folds]
 
 

@@ -23,6 +23,8 @@ from sm_core.sources.stations import StationSeries, content, rows, station_id
 
 LEAST_VALUE = -90.0
 """Anything below is "no value" (-99, -999.99, -9999)."""
+LONGEST_TEXT = 160
+"""Longer flags are cut, so that one garbled line cannot ask for the memory of all."""
 _FILE_NAME = re.compile(
     r"(?P<network>[^_]+_[^_]+)_(?P<station>.+)_(?P<variable>[a-z]+)_-?\d+\.\d+_-?\d+\.\d+_(?P<sensor>.+)_\d{8}_\d{8}\.stm"
 )
@@ -131,9 +133,9 @@ class _Lines:
         return (table if good.all() else table[good]), len(self.words) - int(np.count_nonzero(good))
 
     def _text(self, first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Each line's letters from word ``first`` to word ``last``, 0 beyond; none where last is before first."""
+        """Each line's first letters from word ``first`` to word ``last``, 0 beyond; none where last is before first."""
         start = self.word_start[np.minimum(first, last)]
-        length = np.where(last >= first, self.word_end[last] - start, 0)
+        length = np.minimum(np.where(last >= first, self.word_end[last] - start, 0), LONGEST_TEXT)
         width = max(int(length.max(initial=0)), 1)
         padded = np.pad(self.buffer, (0, width))
         letters = np.lib.stride_tricks.sliding_window_view(padded, width)[start]

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BeforeValidator
 from scipy import stats
 
 from sm_core.domain import Record
 
 Pairs = tuple[NDArray[np.float64], NDArray[np.float64]]
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A float of which NaN survives JSON, where it is null."""
 
 
 class Status(IntEnum):
@@ -37,14 +41,14 @@ class PairMetrics(Record):
 
     status: Status
     n_obs: int
-    n_eff: float
-    pearson_r: float
-    pearson_lower: float
-    pearson_upper: float
-    rmsd: float
-    ubrmsd: float
-    bias: float
-    kge: float
+    n_eff: Number
+    pearson_r: Number
+    pearson_lower: Number
+    pearson_upper: Number
+    rmsd: Number
+    ubrmsd: Number
+    bias: Number
+    kge: Number
 
 
 def bias(*, estimate: ArrayLike, reference: ArrayLike) -> float:

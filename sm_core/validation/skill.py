@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sm_core.domain import LAYERS, Grid, Layer, Record
 from sm_core.grid import Nesting, check_on_grid
 from sm_core.grid.points import cell_of
-from sm_core.validation.metrics import PairMetrics, bias, pair_metrics, pearson_r, rmsd, ubrmsd
+from sm_core.validation.metrics import Number, PairMetrics, bias, pair_metrics, pearson_r, rmsd, ubrmsd
 
 SCORES = ("pearson_r", "rmsd", "ubrmsd", "bias")
 HEADINGS = {"pearson_r": "PCC", "rmsd": "RMSE", "ubrmsd": "ubRMSE", "bias": "bias"}
@@ -23,7 +23,7 @@ HEADINGS = {"pearson_r": "PCC", "rmsd": "RMSE", "ubrmsd": "ubRMSE", "bias": "bia
 class Score(Record):
     """A score and, where it was estimated, its confidence interval."""
 
-    value: float
+    value: Number
     lower: float | None = None
     upper: float | None = None
 

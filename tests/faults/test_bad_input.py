@@ -97,14 +97,21 @@ def garbled_station(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("make", "code"), [
-    (truncated, "SM205"), (html, "SM207"), (empty, "SM207"), (other_product, "SM206"), (other_tile, "SM206"),
-    (unknown_name, "SM207"), (garbled_station, "SM208"),
+    (truncated, "SM205"), (html, "SM207"), (empty, "SM205"), (other_product, "SM206"), (other_tile, "SM206"),
+    (garbled_station, "SM208"),
 ])
 def test_wrong_file(make: Callable[[Path], Path], code: str, tmp_path: Path, sm_daily: Command) -> None:
     status, text = sm_daily("inspect", make(tmp_path))
     assert (status, text[:5]) == (1, code), text
     assert "What to do:" in text
     assert "Traceback" not in text
+
+
+def test_file_of_no_known_source_is_told_as_unknown(tmp_path: Path, sm_daily: Command) -> None:
+    status, text = sm_daily("inspect", unknown_name(tmp_path))
+    assert status == 0
+    assert "unknown" in text
+    assert "no declared source" in text
 
 
 def test_granule_without_a_known_value_is_no_error_but_says_so(tmp_path: Path, sm_daily: Command) -> None:

@@ -129,6 +129,13 @@ def test_garbled_first_line_of_a_ceop_file_costs_one_line() -> None:
     assert (len(series.values), series.bad_lines) == (6, 1)
 
 
+def test_endless_line_does_not_cost_the_memory_of_all() -> None:
+    endless = b"2007/01/01 02:00 0.2 G " + b"x" * 10_000_000
+    series = read_stm(header_file(rows=(*ROWS, endless, b"y" * 10_000_000)), name=NAME)
+    assert (len(series.values), series.bad_lines) == (7, 1)
+    assert series.values["provider_flag"].str.len().max() == 160
+
+
 def test_blank_lines_do_not_count() -> None:
     series = read_stm(b"\n\n" + header_file(b"\n\n  \n"), name=NAME)
     assert (len(series.values), series.bad_lines) == (6, 0)
