@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from sm_core.correction.model import Corrector
 from sm_core.correction.network import reproducible
-from sm_core.domain import LAYERS
+from sm_core.domain import LAYERS, CorrectionFlag
 from sm_core.errors import FeatureMismatchError, GridMismatchError
 from sm_core.grid.points import lonlat
 
-CORRECTED, LITTLE_TRUST, UNCORRECTED, UNKNOWN = 0, 1, 2, 255
-CORRECTION_FLAGS: tuple[tuple[int, str], ...] = (
-    (CORRECTED, "corrected"),
-    (LITTLE_TRUST, "corrected by less than half: far from training stations or outside their range of features"),
-    (UNCORRECTED, "not corrected: the downscaled value"),
-    (UNKNOWN, "unknown"),
+CORRECTION_FLAGS: tuple[tuple[CorrectionFlag, str], ...] = (
+    (CorrectionFlag.CORRECTED, "corrected"),
+    (CorrectionFlag.LITTLE_TRUST,
+     "corrected by less than half: far from training stations or outside their range of features"),
+    (CorrectionFlag.UNCORRECTED, "not corrected: the downscaled value"),
+    (CorrectionFlag.UNKNOWN, "unknown"),
 )
 LITTLE = 0.5
 
@@ -93,5 +93,8 @@ def _predict(raw: NDArray[np.float32], field: NDArray[np.float32], corrector: Co
 
 
 def _flags(trust: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    flags = np.select([~known, trust == 0, trust < LITTLE], [UNKNOWN, UNCORRECTED, LITTLE_TRUST], CORRECTED)
+    flags = np.select(
+        [~known, trust == 0, trust < LITTLE],
+        [CorrectionFlag.UNKNOWN, CorrectionFlag.UNCORRECTED, CorrectionFlag.LITTLE_TRUST], CorrectionFlag.CORRECTED,
+    )
     return flags.astype(np.uint8)

@@ -22,7 +22,7 @@ from sm_core.domain.product import (
     ProductItem,
     ProductVariable,
 )
-from sm_core.domain.quality import QaFlag
+from sm_core.domain.quality import CorrectionFlag, QaFlag
 from sm_core.domain.record import Record
 from sm_core.domain.region import Region, RoleSources, StaticLayer, load_region
 from sm_core.domain.run import Outcome, RunRecord, StepCost
@@ -30,7 +30,7 @@ from sm_core.domain.source import LAYERS, Granule, Layer, Role, Source, Variable
 from sm_core.domain.station import Station
 
 __all__ = [
-    "LAYERS", "Check", "CheckResult", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
+    "LAYERS", "Check", "CheckResult", "CorrectionFlag", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
     "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion",
     "Outcome", "Product", "ProductItem", "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection",
     "Role", "RoleSources", "RunRecord", "Source", "StaticLayer", "Station", "StepCost", "Variable", "load_region",

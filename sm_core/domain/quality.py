@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 
 
 class QaFlag(IntFlag):
@@ -21,3 +21,12 @@ class QaFlag(IntFlag):
     CLIPPED = 1 << 12
     TILE_MISSING = 1 << 13
     UNCORRECTED = 1 << 14
+
+
+class CorrectionFlag(IntEnum):
+    """How far a cell was corrected towards stations."""
+
+    CORRECTED = 0
+    LITTLE_TRUST = 1
+    UNCORRECTED = 2
+    UNKNOWN = 255

@@ -101,10 +101,15 @@ def edge_contrast(fine: NDArray[np.floating], nesting: Nesting) -> float:
     for axis in (0, 1):
         jump = np.abs(np.diff(np.asarray(fine, np.float64), axis=axis))
         crosses = np.diff(nesting.cell, axis=axis) != 0
+        usable = np.isfinite(jump) & (np.minimum(*_neighbours(nesting.cell, axis)) >= 0)
         for crossing in (True, False):
-            jumps[crossing].append(jump[(crosses == crossing) & np.isfinite(jump)])
+            jumps[crossing].append(jump[(crosses == crossing) & usable])
     across, inside = np.concatenate(jumps[True]), np.concatenate(jumps[False])
     return float(across.mean() / inside.mean()) if across.size and inside.any() else float("nan")
+
+
+def _neighbours(values: NDArray[np.int64], axis: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return (values[:-1], values[1:]) if axis == 0 else (values[:, :-1], values[:, 1:])
 
 
 def _filled(residual: NDArray[np.float64]) -> NDArray[np.float64]:

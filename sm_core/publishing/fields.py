@@ -6,19 +6,19 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from sm_core.correction.flags import LITTLE_TRUST, UNCORRECTED
-from sm_core.domain import LAYERS, Grid, QaFlag
+from sm_core.domain import LAYERS, CorrectionFlag, Grid, QaFlag
 from sm_core.drought import classify
 from sm_core.fusion.flags import FusionFlag
 
 FREEZING_K = 273.15
 STEEP_DEG = 20.0
 IGBP_URBAN = 13
+NO_FLAG = QaFlag(0)
 
 
 def product_fields(
     corrected: xr.Dataset, fused: xr.Dataset, percentiles: xr.Dataset, statics: xr.Dataset, grid: Grid, *,
-    coarse_flags: QaFlag = QaFlag(0),
+    coarse_flags: QaFlag = NO_FLAG,
 ) -> xr.Dataset:
     """Assemble what is published from what the steps of the day made.
 
@@ -65,8 +65,8 @@ def _flags(
         QaFlag.NDVI_GAP_FILLED: ~seen_vegetation,
         QaFlag.FROZEN: fused["lst_day"].values < FREEZING_K,
         QaFlag.WATER: ~land,
-        QaFlag.OUTSIDE_TRAINING_DOMAIN: corrected["flag"].values == LITTLE_TRUST,
-        QaFlag.UNCORRECTED: corrected["flag"].values == UNCORRECTED,
+        QaFlag.OUTSIDE_TRAINING_DOMAIN: corrected["flag"].values == CorrectionFlag.LITTLE_TRUST,
+        QaFlag.UNCORRECTED: corrected["flag"].values == CorrectionFlag.UNCORRECTED,
     }
     if "slope" in statics:
         marks[QaFlag.STEEP] = statics["slope"].values > STEEP_DEG

@@ -24,7 +24,7 @@ class Physics(Record):
     """Degree-day factor of snow melt. Typical: 2-6 mm K-1 d-1."""
     frost_memory_days: float = 8.0
     """E-folding time of 0-10 cm soil temperature behind air temperature. Chosen."""
-    ground_warmth_k: float = 0.8
+    ground_warmth_k: float = 0.4
     """Mean soil minus mean air temperature. Typical."""
     interception_mm: float = 1.5
     """Rain that a closed canopy holds per day. Typical: 1-2 mm."""
@@ -34,7 +34,7 @@ class Physics(Record):
     """The same at the bottom of the lower bucket, where subsoil and rock slow the outflow. Chosen."""
     bypass_share: float = 0.6
     """Share of what the upper bucket cannot hold that reaches the lower one; the rest runs off. Chosen."""
-    preferential_share: float = 0.3
+    preferential_share: float = 0.22
     """Share of the water that passes the upper bucket through macropores. Chosen."""
     exchange_mm_per_day: float = 0.5
     """Capillary exchange per unit difference of relative saturation. Chosen."""

@@ -29,7 +29,7 @@ PREFERENCE = ((CROP, 1.0), (MOSAIC, 0.6), (GRASS, 0.6))
 OTHER_PREFERENCE = 0.12
 """How much rather a station stands on crops than in a wood: real networks prefer lowland fields."""
 APART_KM = 3.0
-OFFSET_SD, SHARED_OFFSET = 0.045, 0.7
+OFFSET_SD, SHARED_OFFSET = 0.05, 0.7
 """Static departure of a point from its cell [m3 m-3]; its share common to all depths (its square in variance)."""
 GAIN_LOG_SD = 0.2
 RESIDUAL_SD = (0.026, 0.022, 0.014, 0.010, 0.008)

@@ -37,7 +37,7 @@ COVERS: tuple[tuple[int, Phenology], ...] = (
     (ground.MIXED, Phenology(0.44, 0.84, 118.0, 10.0, 304.0, 11.0, 0.08)),
     (ground.GRASS, Phenology(0.24, 0.66, 112.0, 12.0, 292.0, 14.0, 0.24)),
     (ground.WETLAND, Phenology(0.20, 0.55, 122.0, 12.0, 296.0, 12.0, 0.10)),
-    (ground.CROP, Phenology(0.22, 0.74, 166.0, 11.0, 272.0, 8.0, 0.22, flooding=0.08)),
+    (ground.CROP, Phenology(0.22, 0.74, 166.0, 11.0, 272.0, 8.0, 0.22, flooding=0.12)),
     (ground.URBAN, Phenology(0.15, 0.36, 116.0, 12.0, 298.0, 14.0, 0.06)),
     (ground.MOSAIC, Phenology(0.28, 0.75, 142.0, 13.0, 288.0, 11.0, 0.18)),
 )
@@ -49,7 +49,7 @@ def seasonal_ndvi() -> Floats:
     day = np.arange(1, DAYS + 1)
     curves = [
         p.least + (p.most - p.least) * greenness(p, day)
-        - p.flooding * np.exp(-0.5 * ((day - 150.0) / 8.0) ** 2)
+        - p.flooding * np.exp(-0.5 * ((day - 148.0) / 8.0) ** 2)
         for _, p in COVERS
     ]
     return np.asarray(curves, np.float32)

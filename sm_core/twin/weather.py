@@ -21,7 +21,7 @@ from sm_core.twin.spec import TwinSpec
 SPACING_DEGREES = 0.1
 WET_SHARE = (0.22, 0.23, 0.26, 0.30, 0.30, 0.37, 0.60, 0.52, 0.33, 0.22, 0.31, 0.26)
 """Share of wet days by month. Typical of Seoul, peaks raised for what interpolation takes off."""
-RAIN_PER_WET_DAY_MM = (3.0, 4.5, 5.0, 8.0, 11.0, 13.0, 25.0, 24.0, 14.5, 8.0, 6.0, 3.2)
+RAIN_PER_WET_DAY_MM = (2.9, 4.3, 4.8, 7.7, 10.5, 12.5, 24.0, 23.0, 14.0, 7.7, 5.8, 3.1)
 """Mean rain of a wet day by month [mm]. Typical of Seoul, peaks raised likewise."""
 WIDE_RAIN_SHARE = (0.9, 0.9, 0.8, 0.8, 0.7, 0.6, 0.45, 0.4, 0.6, 0.8, 0.9, 0.9)
 """Share of rain's spatial variance that is frontal (150 km) and not convective (40 km). Chosen."""
@@ -68,7 +68,7 @@ def sunshine_mm(lat: NDArray[np.float64], day_of_year: NDArray[np.int64]) -> Flo
 
     Equation 21 of Allen et al. (1998), FAO Irrigation and Drainage Paper 56, divided by 2.45 MJ kg-1.
 
-    >>> float(sunshine_mm(np.array([-20.0]), np.array([246]))[0, 0].round(1))
+    >>> round(float(sunshine_mm(np.array([-20.0]), np.array([246]))[0, 0]), 1)
     13.1
     """
     phi = np.deg2rad(np.clip(lat, -66.0, 66.0))

@@ -11,12 +11,10 @@ from sm_core.twin.acceptance import Acceptance, _onset_days, as_table, measure
 from sm_core.twin.spec import TwinSpec
 from sm_core.twin.world import make_world
 
-WORLDS = ((2, 36.8), (6, 36.8))
 
-
-@pytest.mark.parametrize(("seed", "north"), WORLDS)
-def test_a_quick_world_is_credible(region: Region, tmp_path: Path, seed: int, north: float) -> None:
-    grid = Grid.from_origin("degree", west=127.2, north=north, resolution=0.02, width=50, height=50)
+@pytest.mark.parametrize("seed", [3, 6])
+def test_a_quick_world_is_credible(region: Region, tmp_path: Path, seed: int) -> None:
+    grid = Grid.from_origin("degree", west=127.2, north=36.8, resolution=0.02, width=50, height=50)
     spec = TwinSpec(region=region.model_copy(update={"grid": grid}), start=dt.date(2018, 1, 1),
                     end=dt.date(2019, 12, 31), record_start=dt.date(2008, 1, 1), seed=seed, stations=48)
     results = measure(make_world(spec, tmp_path))

@@ -72,7 +72,7 @@ def test_phenology_keeps_to_known_ranges() -> None:
     deciduous, crop, urban = curves[4], curves[12], curves[13]
     assert deciduous.min() == pytest.approx(0.36, abs=0.02)
     assert deciduous.max() == pytest.approx(0.85, abs=0.02)
-    assert crop[150] < crop[100]  # paddies are flooded
+    assert crop[147] < crop[100] - 0.02  # paddies are flooded
     assert crop.max() > 0.68
     assert urban.max() < 0.4
     assert cover_index(np.array([12], np.uint8)).tolist() == [[c for c, _ in COVERS].index(12)]

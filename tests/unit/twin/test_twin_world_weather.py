@@ -13,9 +13,11 @@ from sm_core.twin.weather import by_month, days_of_year, seasonal_temperature, s
 LATTICE = Lattice(np.arange(127.0, 128.05, 0.1), np.arange(37.0, 35.95, -0.1))
 
 
-def _years(region: Region, events: tuple[WeatherEvent, ...] = (), seed: int = 1) -> dict[int, np.ndarray]:
-    spec = TwinSpec(region=region, start=dt.date(2010, 1, 1), end=dt.date(2011, 12, 31),
-                    record_start=dt.date(1996, 1, 1), seed=seed, events=events)
+def _years(
+    region: Region, events: tuple[WeatherEvent, ...] = (), *, seed: int = 1, first: int = 2009
+) -> dict[int, np.ndarray]:
+    spec = TwinSpec(region=region, start=dt.date(2010, 1, 1), end=dt.date(2011, 11, 30),
+                    record_start=dt.date(first, 1, 1), seed=seed, events=events)
     return {year.first.year: year.rain for year in simulate_weather(spec, LATTICE)}
 
 
@@ -43,7 +45,7 @@ def test_days_of_the_year_across_a_leap_day() -> None:
 
 
 def test_climate_of_the_record(region: Region) -> None:
-    years = [rain for year, rain in _years(region).items() if 1996 <= year <= 2011]
+    years = [rain for year, rain in _years(region, first=1996).items() if 1996 <= year]
     rain = np.concatenate([year.mean(axis=(1, 2)) for year in years])
     assert 1000 < rain.sum() / 16 < 1600
     summer = sum(float(year.mean(axis=(1, 2))[151:243].sum()) for year in years)
@@ -56,7 +58,7 @@ def test_climate_of_the_record(region: Region) -> None:
 
 
 def test_weather_is_repeatable_and_seeds_differ(region: Region) -> None:
-    one, same, other = _years(region)[2000], _years(region)[2000], _years(region, seed=2)[2000]
+    one, same, other = _years(region)[2010], _years(region)[2010], _years(region, seed=2)[2010]
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
 
