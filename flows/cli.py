@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +17,10 @@ from tasks.clock import utc_now
 from tasks.settings import Settings, export, load_settings
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from sm_core.domain import RunRecord
+    from tasks.train import TrainingRecord
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown",
@@ -130,7 +136,7 @@ def demo(
     archive = data / "archive"
     if not (archive / "twin.yaml").is_file():
         _enter("demo", None, data)
-        with out.status("Simulating 21 years of weather, soil and vegetation over 200 × 200 km"):
+        with _progress("Simulating 21 years of weather, soil and vegetation over 2° × 2°"):
             _make_twin(archive, "demo", dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1), seed)
     region_id = _enter_archive("demo", archive, data)
     try:
@@ -174,18 +180,47 @@ def _enter_archive(region: str, archive: Path | None, data: Path | None) -> str:
 def _run_day(region_id: str, day: dt.date, as_of: dt.datetime | None) -> RunRecord:
     from sm_core.domain import DailyRequest
 
-    with out.status(f"Making {day} ({region_id}); first start of Prefect takes a moment"):
+    with _progress(f"Making {day} ({region_id}); first start of Prefect takes a moment"):
         from flows.daily import daily
 
         return daily(DailyRequest(region_id=region_id, day=day, as_of=as_of or utc_now()))
 
 
-def _train(region_id: str, start: dt.date | None, end: dt.date | None, every: int) -> Any:
-    with out.status(f"Training {region_id}") as status:
+@contextmanager
+def _progress(text: str) -> Iterator[None]:
+    """A status line that follows what the tasks say of themselves; plain lines where there is no terminal."""
+    logger = logging.getLogger("tasks")
+    logger.setLevel(logging.INFO)
+    with out.status(text) as status:
+        handler = _Teller(status)
+        handler.tell(text)
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+
+
+class _Teller(logging.Handler):
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self._status = status
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.tell(record.getMessage())
+
+    def tell(self, text: str) -> None:
+        if out.is_terminal:
+            self._status.update(text)
+        else:
+            err.print(text, highlight=False)
+
+
+def _train(region_id: str, start: dt.date | None, end: dt.date | None, every: int) -> TrainingRecord:
+    with _progress(f"Training {region_id}; first start of Prefect takes a moment"):
         from flows.retrain import retrain
         from tasks.train import TrainingRequest
 
-        del status
         return retrain(TrainingRequest(region_id=region_id, start=start, end=end, every_days=every, as_of=utc_now()))
 
 
@@ -207,7 +242,7 @@ def _materialise_all(directory: Path, region_id: str, start: dt.date, end: dt.da
 
     here = services()
     sources = {source_id for entry in here.region(region_id).roles for source_id in entry.sources}
-    with out.status("Writing granules"):
+    with _progress("Writing granules"):
         open_archive(directory, here.settings.processes).prepare([(s, start, end) for s in sorted(sources)])
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from prefect import flow
-from tasks.assess import assess_day
-from tasks.drought import drought_day
-from tasks.publish import already_published, publish_day
-from tasks.report import report_run
 
 from sm_core.domain import DailyRequest, RunRecord
 from sm_core.errors import SmError
+from tasks.assess import assess_day
 from tasks.correct import correct_day
 from tasks.downscale import downscale_day, feature_day
+from tasks.drought import drought_day
 from tasks.fuse import fuse_day
 from tasks.grid import grid_inputs
-from tasks.inputs import resolve_inputs
+from tasks.inputs import fetch_inputs, resolve_inputs
 from tasks.models import resolve_models
+from tasks.publish import already_published, publish_day
+from tasks.report import report_run
 from tasks.runs import Run
 
 
@@ -38,6 +38,8 @@ def daily(request: DailyRequest) -> RunRecord:
 
 def _make(run: Run) -> RunRecord:
     request = run.request
+    with run.step("fetch"):
+        fetch_inputs(request)
     with run.step("resolve"):
         run.models = resolve_models(request.region_id)
         run.inputs = inputs = resolve_inputs(request)

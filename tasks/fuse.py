@@ -10,7 +10,7 @@ import xarray as xr
 from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef
 from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, coarse_at
 from sm_core.fusion import fuse_day as fuse_fields
-from tasks.adapters.scratch import identity_of, load
+from tasks.adapters.scratch import identity_of, load_field
 from tasks.policy import sm_task
 from tasks.wiring import services
 
@@ -33,7 +33,7 @@ def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
             _named(_fuse_lst(gridded, inputs.day), "lst_day"),
         ], combine_attrs="drop_conflicts")
         grid = services().region(inputs.region_id).grid
-        return fields.assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
+        return fields.assign_coords(y=grid.y, x=grid.x).assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
 
     return services().scratch(inputs.region_id).store("fused", f"{inputs.day:%Y%m%d}", identity, make)
 
@@ -43,12 +43,12 @@ def _fuse_ndvi(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
     target = coarse_at(coarse, _uniform(coarse, np.datetime64(day, "ns")))
     pairs = []
     for composite in gridded.of("ndvi_fine"):
-        fine = load(composite.raster).isel(time=0)
-        if not _clear_enough(fine["ndvi"]):
+        fine, age = load_field(composite.raster, "ndvi"), load_field(composite.raster, "ndvi_day")
+        if not _clear_enough(fine):
             continue
-        observed = np.datetime64(composite.start, "ns") + (fine["ndvi_day"] * 86400e9).astype("timedelta64[ns]")
-        middle = composite.start + dt.timedelta(days=round(float(fine["ndvi_day"].median())))
-        pairs.append(Pair(middle, fine["ndvi"], coarse_at(coarse, observed)))
+        observed = np.datetime64(composite.start, "ns") + (age * 86400e9).astype("timedelta64[ns]")
+        middle = composite.start + dt.timedelta(days=round(float(np.nanmedian(age))))
+        pairs.append(Pair(middle, fine, coarse_at(coarse, observed)))
     return fuse_fields(None, pairs, target, day, NDVI_PARAMS)
 
 
@@ -56,25 +56,21 @@ def _fuse_lst(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
     coarse = {raster.start: raster for raster in gridded.of("lst_coarse")}
     observed, pairs = None, []
     for image in gridded.of("lst_fine"):
-        fine = load(image.raster)["lst_day"].isel(time=0)
+        fine = load_field(image.raster, "lst_day")
         if image.start == day:
             observed = fine
         elif image.start in coarse and _clear_enough(fine):
-            pairs.append(Pair(image.start, fine, _only(coarse[image.start])))
-    return fuse_fields(observed, pairs, _only(coarse[day]), day, LST_PARAMS)
-
-
-def _only(gridded: GriddedGranule) -> xr.DataArray:
-    return load(gridded.raster)["lst_day"].isel(time=0)
+            pairs.append(Pair(image.start, fine, load_field(coarse[image.start].raster, "lst_day")))
+    return fuse_fields(observed, pairs, load_field(coarse[day].raster, "lst_day"), day, LST_PARAMS)
 
 
 def _series(rasters: tuple[GriddedGranule, ...], variable: str) -> xr.DataArray:
-    return xr.concat([load(r.raster)[variable] for r in rasters], dim="time")
+    fields = [load_field(r.raster, variable) for r in rasters]
+    return xr.concat(fields, dim="time").assign_coords(time=[np.datetime64(r.start, "ns") for r in rasters])
 
 
 def _uniform(like: xr.DataArray, value: np.datetime64) -> xr.DataArray:
-    field = like.isel(time=0, drop=True)
-    return field.copy(data=np.full(field.shape, value))
+    return xr.DataArray(np.full(like.shape[1:], value), dims=("y", "x"))
 
 
 def _clear_enough(fine: xr.DataArray) -> bool:

@@ -21,7 +21,7 @@ from sm_core.domain import (
 from sm_core.errors import SourceError, UnitsError
 from sm_core.grid import mosaic, to_grid
 from sm_core.sources import decode
-from tasks.adapters.scratch import identity_of
+from tasks.adapters.scratch import Scratch, identity_of
 from tasks.policy import sm_task
 from tasks.wiring import services
 
@@ -42,12 +42,13 @@ def grid_inputs(inputs: DailyInputs) -> GriddedInputs:
     """Every input of the day as a raster; files that cannot be read are quarantined and listed."""
     here = services()
     region = here.region(inputs.region_id)
+    scratch = here.scratch(region.region_id)
     rasters, rejected = [], []
     for slot in inputs.slots:
         for start, group in groupby(sorted(slot.granules, key=lambda g: (g.start, g.tile)), key=lambda g: g.start):
             granules = tuple(group)
             try:
-                rasters.append(_grid(slot.role, start, granules, region, inputs.day))
+                rasters.append(_grid(slot.role, start, granules, region, inputs.day, scratch))
             except _GranuleError as failure:
                 rejected.append(failure.rejection)
                 here.quarantine.reject(failure.rejection)
@@ -60,7 +61,9 @@ class _GranuleError(Exception):
         self.rejection = rejection
 
 
-def _grid(role: Role, start: dt.date, granules: Sequence[Granule], region: Region, day: dt.date) -> GriddedGranule:
+def _grid(
+    role: Role, start: dt.date, granules: Sequence[Granule], region: Region, day: dt.date, scratch: Scratch
+) -> GriddedGranule:
     days = (day - dt.timedelta(days=ANTECEDENT_DAYS), day) if role in ("ssm_coarse", "rzsm_coarse") else None
     identity = identity_of([region.grid.model_dump_json(), role, str(days), *(g.sha256 for g in granules)])
 
@@ -72,7 +75,7 @@ def _grid(role: Role, start: dt.date, granules: Sequence[Granule], region: Regio
         return to_grid(joined, region.grid, "mean" if role.endswith("_fine") else "bilinear")
 
     label = f"{(day if days else start):%Y%m%d}"
-    raster = services().scratch(region.region_id).store(f"gridded/{granules[0].source_id}", label, identity, make)
+    raster = scratch.store(f"gridded/{granules[0].source_id}", label, identity, make)
     return GriddedGranule(role=role, start=start, end=granules[0].end, raster=raster)
 
 

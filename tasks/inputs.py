@@ -10,13 +10,19 @@ from tasks.wiring import services
 
 
 @sm_task
-def resolve_inputs(request: DailyRequest) -> DailyInputs:
-    """Fill every input role of the day from the archive; quarantined files are passed over and said so."""
+def fetch_inputs(request: DailyRequest) -> None:
+    """Make sure that what can be had for the day is in the archive."""
     if request.day > request.as_of.date():
         raise DayOutOfRangeError(f"{request.day} has not begun at {request.as_of:%Y-%m-%d %H:%M} UTC")
     here = services()
+    here.archive.prepare(wanted_periods(here.region(request.region_id), request.day))
+
+
+@sm_task
+def resolve_inputs(request: DailyRequest) -> DailyInputs:
+    """Fill every input role of the day from the archive; quarantined files are passed over and said so."""
+    here = services()
     region = here.region(request.region_id)
-    here.archive.prepare(wanted_periods(region, request.day))
     catalogue = here.archive.granules()
     passed_over: set[str] = set()
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -45,6 +46,7 @@ from tasks.policy import sm_task
 from tasks.settings import threads_for_children
 from tasks.wiring import services
 
+_log = logging.getLogger(__name__)
 GAP_DAYS = 30
 """Between the days that a model learns from and the days it is judged on: the memory of the root zone."""
 JUDGED_SHARE = 0.5
@@ -147,6 +149,7 @@ def prepare_archive(plan: TrainingPlan) -> None:
     """Make sure that everything the plan's days look at is in the archive."""
     here = services()
     region = here.region(plan.region_id)
+    _log.info("looking for granules of %d days", len(plan.training_days) + len(plan.judged_days))
     here.archive.prepare([
         period for day in (*plan.training_days, *plan.judged_days) for period in wanted_periods(region, day)
     ])
@@ -164,7 +167,11 @@ def prepare_days(plan: TrainingPlan) -> DaysRef:
         ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool,
     ):
         futures = [pool.submit(_prepare, plan.region_id, plan.as_of, part) for part in parts]
-        return _store(plan.region_id, [day for future in futures for day in future.result()])
+        prepared: list[PreparedDay] = []
+        for future in futures:
+            prepared += future.result()
+            _log.info("days gridded and fused: %d of %d", len(prepared), len(days))
+        return _store(plan.region_id, prepared)
 
 
 def _prepare(region_id: str, as_of: dt.datetime, days: Sequence[dt.date]) -> list[PreparedDay]:
@@ -193,6 +200,7 @@ def collect_stations(plan: TrainingPlan) -> StationTable:
     here = services()
     region = here.region(plan.region_id)
     files = here.archive.station_files()
+    _log.info("reading %d station files", len(files))
     series = [check_series(s) for path in files for s in read_stations(path)
               if not region.networks or s.station.network in region.networks]
     rejected = sum(int((s.values["qc"] != "").sum()) for s in series)
@@ -217,6 +225,7 @@ def train_downscaler(run_id: str, plan: TrainingPlan, days: DaysRef) -> ModelVer
     """Learn coarse soil moisture from coarse predictors, on the training days only."""
     region = services().region(plan.region_id)
     learned = _training(plan, days)
+    _log.info("learning to downscale from %d days", len(learned))
     model = train_downscaling(
         (TrainingDay(d.day, load(d.features), coarse_sm(d.gridded).isel(time=[-1])) for d in learned),
         region.grid, DownscalingParams(),
@@ -246,6 +255,7 @@ def train_corrector(
     learned = _training(plan, days)
     table = pd.read_parquet(stations.uri)
     seen = table[table["station_id"].isin(stations.split.training)]
+    _log.info("learning the correction at %d stations", len(stations.split.training))
     model = train_correction(
         [CorrectionDay(d.day, load(d.features), load(_made(d.downscaled))) for d in learned], seen, region.grid,
         CorrectionParams(),
@@ -275,6 +285,7 @@ def fit_climatology(
     here = services()
     region = here.region(plan.region_id)
     learned = _training(plan, days)
+    _log.info("fitting the climatology")
     climatology = fit(
         {layer: _record(learned[0].inputs, role) for layer, role in COARSE_ROLES.items()},
         (FineDay(d.day, load(_made(d.corrected)), _coarse_on_grid(d, "bilinear")) for d in learned),
@@ -292,6 +303,7 @@ def judge(
     """Each stage's skill on judged days: at stations no model saw, and against the truth where one is known."""
     here = services()
     region = here.region(plan.region_id)
+    _log.info("judging on %d days at %d unseen stations", len(plan.judged_days), len(stations.split.held_out))
     judged = [d for d in _load(days) if d.day in plan.judged_days]
     stages = {
         "coarse": _stack(judged, lambda d: _coarse_on_grid(d, "nearest")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path, PurePosixPath
 
 from sm_core.domain import Granule, Source
@@ -32,17 +32,10 @@ def identify(path: Path) -> Granule | None:
     >>> identify(Path("MOD11A1.A2023366.h28v05.061.2024001000000.hdf")) is None  # 2023 has 365 days
     True
     """
-    for source in SOURCES:
-        match = _pattern(source.filename).fullmatch(path.name)
-        period = _period(match.groupdict(), source) if match else None
-        if match and period:
-            groups = match.groupdict()
-            return Granule(
-                source_id=source.source_id, start=period[0], end=period[1], tile=groups.get("tile") or "",
-                produced=groups.get("produced") or "", uri=str(path),
-                size=path.stat().st_size if path.is_file() else 0,
-            )
-    return None
+    named = _named(path.name)
+    if named is None:
+        return None
+    return named.model_copy(update={"uri": str(path), "size": path.stat().st_size if path.is_file() else 0})
 
 
 def newest(granules: Iterable[Granule]) -> tuple[Granule, ...]:
@@ -66,6 +59,20 @@ def part(granule: Granule) -> str:
     source = next(entry for entry in SOURCES if entry.source_id == granule.source_id)
     match = _pattern(source.filename).fullmatch(name)
     return (match.groupdict().get("part") or "") if match else ""
+
+
+@lru_cache(maxsize=1 << 17)
+def _named(name: str) -> Granule | None:
+    for source in SOURCES:
+        match = _pattern(source.filename).fullmatch(name)
+        period = _period(match.groupdict(), source) if match else None
+        if match and period:
+            groups = match.groupdict()
+            return Granule(
+                source_id=source.source_id, start=period[0], end=period[1], tile=groups.get("tile") or "",
+                produced=groups.get("produced") or "", uri=name, size=0,
+            )
+    return None
 
 
 @cache

@@ -34,7 +34,7 @@ class Physics(Record):
     """The same at the bottom of the lower bucket, where subsoil and rock slow the outflow. Chosen."""
     bypass_share: float = 0.6
     """Share of what the upper bucket cannot hold that reaches the lower one; the rest runs off. Chosen."""
-    preferential_share: float = 0.22
+    preferential_share: float = 0.28
     """Share of the water that passes the upper bucket through macropores. Chosen."""
     exchange_mm_per_day: float = 0.5
     """Capillary exchange per unit difference of relative saturation. Chosen."""

@@ -64,7 +64,7 @@ class TwinSpec(Record):
             WeatherEvent(name="wet July", start=dt.date(first, 7, 12), end=dt.date(first, 7, 31), rain_factor=1.8),
             WeatherEvent(name=FLASH_DROUGHT, start=dt.date(first, 8, 1), end=dt.date(first, 9, 5), rain_factor=0.02,
                          warming_k=3.5),
-            WeatherEvent(name=SPRING_DROUGHT, start=dt.date(last, 3, 10), end=dt.date(last, 7, 5), rain_factor=0.2,
+            WeatherEvent(name=SPRING_DROUGHT, start=dt.date(last, 3, 10), end=dt.date(last, 7, 5), rain_factor=0.25,
                          warming_k=1.0),
         )
 

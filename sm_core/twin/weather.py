@@ -27,7 +27,7 @@ WIDE_RAIN_SHARE = (0.9, 0.9, 0.8, 0.8, 0.7, 0.6, 0.45, 0.4, 0.6, 0.8, 0.9, 0.9)
 """Share of rain's spatial variance that is frontal (150 km) and not convective (40 km). Chosen."""
 WET_PERSISTENCE = 0.3
 WET_LEAST_MM = 1.0
-GAMMA_SHAPE = 0.75
+GAMMA_SHAPE = 0.65
 TEMPERATURE_MEMORY = 0.75
 TEMPERATURE_SD_K = 3.0
 DROUGHT_MEMORY_DAYS = 45.0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STATION_SOURCES = ("ISMN", "RDA")
 _BLOCK = 1 << 20
+BULK_DAYS = 150
+"""Longer periods are simulated as a whole, in worker processes; starting those takes seconds."""
 
 
 class Archive(Protocol):
@@ -89,10 +91,13 @@ class TwinMirror(Mirror):
     def prepare(self, periods: Sequence[tuple[str, dt.date, dt.date]]) -> None:
         from sm_core.twin.archive import materialise
 
-        for source_id in sorted({source for source, _, _ in periods}):
-            spans = [(first, last) for source, first, last in periods if source == source_id]
-            for first, last in _joined(spans):
-                materialise(self.root, (source_id,), first, last, processes=self._processes)
+        sources = sorted({source for source, _, _ in periods})
+        first, last = min(start for _, start, _ in periods), max(end for _, _, end in periods)
+        if (last - first).days > BULK_DAYS:
+            materialise(self.root, sources, first, last, processes=self._processes)
+            return
+        for source_id, start, end in periods:
+            materialise(self.root, (source_id,), start, end)
 
     def coverage(self, source_ids: Sequence[str]) -> tuple[dt.date, dt.date]:
         from sm_core.twin.spec import load_spec
@@ -165,13 +170,3 @@ def sha256_of(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _joined(spans: Sequence[tuple[dt.date, dt.date]]) -> list[tuple[dt.date, dt.date]]:
-    joined: list[tuple[dt.date, dt.date]] = []
-    for first, last in sorted(spans):
-        if joined and first <= joined[-1][1] + dt.timedelta(days=1):
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
-        else:
-            joined.append((first, last))
-    return joined

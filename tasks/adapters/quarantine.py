@@ -22,9 +22,8 @@ class Quarantine:
         write_text(self._path(rejection.granule.sha256), rejection.model_dump_json(indent=1))
 
     def rejections(self) -> tuple[Rejection, ...]:
-        return tuple(
-            Rejection.model_validate_json(path.read_text(encoding="utf-8")) for path in sorted(self._root.glob("*.json"))
-        )
+        texts = (path.read_text(encoding="utf-8") for path in sorted(self._root.glob("*.json")))
+        return tuple(map(Rejection.model_validate_json, texts))
 
     def _path(self, sha256: str) -> Path:
         return self._root / f"{sha256}.json"

@@ -18,7 +18,8 @@ class RunLog:
     def write(self, record: RunRecord) -> Path:
         """Store a record; it is complete or absent."""
         folder = self._root / record.request.region_id / record.request.day.isoformat()
-        return write_text(folder / f"{record.started:%Y%m%dT%H%M%S}-{record.run_id}.json", record.model_dump_json(indent=1))
+        name = f"{record.started:%Y%m%dT%H%M%S}-{record.run_id}.json"
+        return write_text(folder / name, record.model_dump_json(indent=1))
 
     def of_day(self, region_id: str, day: dt.date) -> tuple[RunRecord, ...]:
         """All records of a day, oldest first."""

@@ -53,6 +53,12 @@ def load(ref: RasterRef) -> xr.Dataset:
     return xr.Dataset(fields, coords, header["attrs"])
 
 
+def load_field(ref: RasterRef, name: str) -> xr.DataArray:
+    """One variable of a stored raster that holds one time, without coordinates. (y, x)"""
+    with np.load(ref.uri, allow_pickle=False) as stored:
+        return xr.DataArray(stored[name][0], dims=("y", "x"))
+
+
 def _packed(ds: xr.Dataset) -> dict[str, np.ndarray]:
     header = {
         "attrs": ds.attrs,

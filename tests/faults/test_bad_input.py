@@ -1,4 +1,4 @@
-"""Wrong files and settings: each gives its code, a remedy, and no stack trace. docs/bad-input.md is the table of these."""
+"""Wrong files and settings: each gives its code, a remedy, no stack trace. docs/bad-input.md lists these."""
 
 from __future__ import annotations
 

@@ -52,10 +52,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "grid": {"grid_id": "small_001", "west": 127.0, "north": 37.0, "resolution": 0.01, "width": 80, "height": 80},
     }
     region.write_text(yaml.safe_dump(declared), encoding="utf-8")
-    made = sm_daily("twin", str(folder / "archive"), "--region", str(region), "--start", "2019-01-01", "--end",
-                    "2019-12-31", "--record-start", "2016-01-01", "--stations", "24")
+    made = sm_daily("twin", str(folder / "archive"), "--region", str(region), "--start", "2019-04-01", "--end",
+                    "2019-10-15", "--record-start", "2016-01-01", "--stations", "24")
     assert made.returncode == 0, made.stderr
     small = Trained(region, folder / "archive", folder / "data")
-    learned = small.run("train", "--every", "8")
+    learned = small.run("train", "--every", "10")
     assert learned.returncode == 0, learned.stderr + learned.stdout
     return small

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from sm_core.twin.store import CoarseWindow
 
 
 def test_weights_are_layer_thicknesses() -> None:
-    boundaries = [0.0, *(0.5 * (a + b) for a, b in zip(DEPTHS_M[:-1], DEPTHS_M[1:], strict=True)), 1.0]
+    boundaries = [0.0, *(0.5 * (a + b) for a, b in pairwise(DEPTHS_M)), 1.0]
     assert np.diff(boundaries) == pytest.approx(DEPTH_WEIGHTS)
 
 

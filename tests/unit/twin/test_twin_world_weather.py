@@ -45,7 +45,7 @@ def test_days_of_the_year_across_a_leap_day() -> None:
 
 
 def test_climate_of_the_record(region: Region) -> None:
-    years = [rain for year, rain in _years(region, first=1996).items() if 1996 <= year]
+    years = [rain for year, rain in _years(region, first=1996).items() if year >= 1996]
     rain = np.concatenate([year.mean(axis=(1, 2)) for year in years])
     assert 1000 < rain.sum() / 16 < 1600
     summer = sum(float(year.mean(axis=(1, 2))[151:243].sum()) for year in years)
