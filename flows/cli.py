@@ -31,6 +31,9 @@ app = typer.Typer(
 out = Console()
 err = Console(stderr=True)
 
+DEMO_STATIONS = 80
+"""As dense as the agricultural weather network of South Korea: 218 sites on 100 000 km²."""
+
 RegionOption = Annotated[str, typer.Option("--region", help="Region id (deployments/regions) or a region YAML file.")]
 ArchiveOption = Annotated[Path | None, typer.Option("--archive", help="Folder of native granules and station files.")]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Where everything is written [default: data].")]
@@ -137,7 +140,7 @@ def demo(
     if not (archive / "twin.yaml").is_file():
         _enter("demo", None, data)
         with _progress("Simulating 21 years of weather, soil and vegetation over 2° × 2°"):
-            _make_twin(archive, "demo", dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1), seed)
+            _make_twin(archive, "demo", dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1), seed, DEMO_STATIONS)
     region_id = _enter_archive("demo", archive, data)
     try:
         services().registry.champion(region_id, "climatology")

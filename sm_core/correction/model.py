@@ -57,7 +57,7 @@ class CorrectionParams(Record):
     """What the network's output of 1 means [m3 m-3]."""
     offset_share: float = 0.95
     """Share (0..1) of a station's mean residual that is taken as its own offset and not learned."""
-    ridge: float = 2.0
+    ridge: float = 8.0
     """Strength of the prior against a correction that changes from place to place; weighs less the more stations."""
     feature_noise: float = 0.1
     """Standard deviation of noise that disguises a station's surroundings, relative to that of the activations."""

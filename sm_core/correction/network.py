@@ -108,8 +108,9 @@ class CorrectionNet(nn.Module):
         return [parameter for part in parts for parameter in part.parameters()]
 
     def slopes(self) -> Tensor:
-        """Sum of squares of the correction's weights without its constant."""
-        result: Tensor = self.correction_linear.weight.square().sum() + self.correction_head.weight.square().sum()
+        """Sum of squares of the correction's weights, less its constant and what multiplies the field itself."""
+        own = self.correction_linear.weight[:, : -len(LAYERS)]
+        result: Tensor = own.square().sum() + self.correction_head.weight.square().sum()
         return result
 
     def reset_correction(self) -> None:

@@ -19,11 +19,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from sm_core.domain import Region, Role
 from sm_core.errors import ConfigError
 from sm_core.sources.declare import source
 from sm_core.sources.names import identify, part
 from sm_core.twin.fields import Floats, GaussianField, generator
-from sm_core.twin.granules import GranuleKey, wanted_keys, writer_of
+from sm_core.twin.granules import GranuleKey, is_yearly, wanted_keys, writer_of
 from sm_core.twin.spec import TwinSpec
 from sm_core.twin.stations import SensorSeries, place_stations, point_truth, sensor_records
 from sm_core.twin.terrain import cell_step_km
@@ -63,9 +64,7 @@ def create(spec: TwinSpec, directory: Path) -> World:
     _write_statics(world)
     _write_admin_units(world)
     _write_stations(world)
-    region = spec.region
-    coarse = [ids[0] for ids in (region.sources_for("ssm_coarse"), region.sources_for("rzsm_coarse")) if ids]
-    materialise(world, coarse, spec.record_start, spec.end)
+    materialise(world, _record_sources(spec.region), spec.record_start, spec.end)
     return world
 
 
@@ -93,18 +92,17 @@ def materialise(
     ------
     ArchiveNotFoundError   SM105, no simulated world was made in the folder.
     ConfigError            SM100, the simulated world does not make one of the sources.
-    ForeignFileError       SM207, a source is not declared.
     """
     world = archive if isinstance(archive, World) else open_world(archive)
     missing = [(source_id, _missing(world, source_id, start, end)) for source_id in source_ids]
     tasks = [(source_id, keys) for source_id, keys in missing if keys]
-    if processes == 1:
+    if processes == 1 or not tasks:
         for source_id, keys in tasks:
             _write(world, source_id, keys)
     else:
-        pieces = [(source_id, piece) for source_id, keys in tasks for piece in _split(keys, processes)]
+        pieces = [(world.directory, source_id, piece) for source_id, keys in tasks for piece in _split(keys, processes)]
         with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-            list(pool.map(_open_and_write, *zip(*((world.directory, *piece) for piece in pieces), strict=True)))
+            list(pool.map(_open_and_write, *zip(*pieces, strict=True)))
     return sum(len(keys) for _, keys in tasks)
 
 
@@ -124,7 +122,7 @@ def truth(directory: Path, day: dt.date) -> xr.Dataset:
 def _missing(world: World, source_id: str, start: dt.date, end: dt.date) -> list[GranuleKey]:
     writer_of(source_id)
     declared, spec = source(source_id), world.spec
-    whole_record = declared.period_days >= 365
+    whole_record = is_yearly(declared)
     first, last = max(start, spec.record_start if whole_record else spec.start), min(end, spec.end)
     if first > last:
         return []
@@ -146,6 +144,13 @@ def _open_and_write(directory: Path, source_id: str, keys: Sequence[GranuleKey])
 def _split(keys: Sequence[GranuleKey], processes: int) -> list[Sequence[GranuleKey]]:
     size = max(1, -(-len(keys) // (BATCHES_PER_PROCESS * processes)))
     return [keys[begin:begin + size] for begin in range(0, len(keys), size)]
+
+
+def _record_sources(region: Region) -> list[str]:
+    """The first source of each coarse role that comes as a record of years."""
+    roles: tuple[Role, ...] = ("ssm_coarse", "rzsm_coarse")
+    yearly = [[name for name in region.sources_for(role) if is_yearly(source(name))] for role in roles]
+    return [names[0] for names in yearly if names]
 
 
 def _check_paths(spec: TwinSpec) -> None:

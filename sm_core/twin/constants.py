@@ -6,16 +6,16 @@ from sm_core.domain import Record
 
 
 class Physics(Record):
-    """Constants of the simulated land surface.
+    """Constants of the simulated land surface and its water balance.
 
     *Published* numbers can be looked up in the named source; *typical* ones are usual magnitudes of the region's
     climate and soils; *chosen* ones were tuned until :mod:`sm_core.twin.acceptance` held.
     """
 
     surface_depth_mm: float = 100.0
-    """Upper bucket, 0-10 cm: the definition of ``sm_surface``."""
+    """Upper bucket, 0-10 cm, by the definition of ``sm_surface``."""
     deep_depth_mm: float = 900.0
-    """Lower bucket, 10-100 cm: ``sm_rootzone`` is the depth-weighted mean of both."""
+    """Lower bucket, 10-100 cm; ``sm_rootzone`` is the depth-weighted mean of both."""
     organic_matter_pct: float = 2.5
     """Organic matter [% weight] in the pedotransfer functions. Published: default of Saxton & Rawls (2006)."""
     lapse_k_per_m: float = 0.0065
@@ -29,9 +29,7 @@ class Physics(Record):
     interception_mm: float = 1.5
     """Rain that a closed canopy holds per day. Typical: 1-2 mm."""
     conductivity_share: float = 0.6
-    """Field-scale share of the laboratory conductivity. Chosen."""
-    deep_conductivity_share: float = 1.0
-    """The same at the bottom of the lower bucket, where subsoil and rock slow the outflow. Chosen."""
+    """Share of the pedotransfer conductivity that both buckets drain with. Chosen."""
     bypass_share: float = 0.6
     """Share of what the upper bucket cannot hold that reaches the lower one; the rest runs off. Chosen."""
     preferential_share: float = 0.28
@@ -39,11 +37,11 @@ class Physics(Record):
     exchange_mm_per_day: float = 0.5
     """Capillary exchange per unit difference of relative saturation. Chosen."""
     bare_evaporation: float = 1.05
-    """Evaporation of wet bare soil relative to reference evaporation. Typical: FAO-56 Ke at wide wetting."""
+    """Evaporation of wet bare soil relative to reference evaporation. Typical: 1.0-1.2 (FAO-56)."""
     crop_coefficient: float = 0.9
-    """Transpiration of a closed, unstressed canopy relative to reference evaporation. Published: FAO-56."""
+    """Transpiration of a closed, unstressed canopy relative to reference evaporation. Typical: 0.8-1.1 (FAO-56)."""
     surface_root_share: float = 0.4
-    """Share of the roots in 0-10 cm. Typical."""
+    """Share of transpiration that comes from 0-10 cm. Typical: 0.2-0.5."""
     vigour_memory_days: float = 25.0
     """E-folding time of NDVI's response to root-zone moisture. Typical: 20-30 days."""
 

@@ -52,7 +52,7 @@ def wanted_keys(declared: Source, tiles: Sequence[str], first: dt.date, last: dt
     first, last = max(first, declared.starts), min(last, declared.ends or last)
     length = dt.timedelta(days=declared.period_days - 1)
     starts = [start for start in _starts(declared, first.year - 1, last.year) if start <= last]
-    if declared.period_days >= 365:
+    if is_yearly(declared):
         starts = [start for start in starts if start.year >= first.year]
     within = [start for start in starts if start + length >= first and start >= declared.starts]
     if declared.native_grid == "sinusoidal_1km":
@@ -60,6 +60,11 @@ def wanted_keys(declared: Source, tiles: Sequence[str], first: dt.date, last: dt
     if declared.source_id.startswith("SPL4SMGP"):
         return [GranuleKey(start, part=f"T{hour:02d}3000") for start in within for hour in SMAP_HOURS]
     return [GranuleKey(start) for start in within]
+
+
+def is_yearly(declared: Source) -> bool:
+    """Whether a source comes as files of calendar years."""
+    return declared.period_days >= 365
 
 
 def writer_of(source_id: str) -> Writer:
@@ -79,7 +84,7 @@ def _starts(declared: Source, first_year: int, last_year: int) -> Iterator[dt.da
     phase = AQUA_COMPOSITE_PHASE_DAYS if declared.source_id.startswith("MYD13") else 0
     for year in range(first_year, last_year + 1):
         begin, days = dt.date(year, 1, 1), (dt.date(year + 1, 1, 1) - dt.date(year, 1, 1)).days
-        step = days if declared.period_days >= 365 else declared.cadence_days
+        step = days if is_yearly(declared) else declared.cadence_days
         for offset in range(phase, days, step):
             yield begin + dt.timedelta(days=offset)
 

@@ -75,7 +75,7 @@ class CoarseWindow(NamedTuple):
         return area.reshape(self.shape).astype(np.float32)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def _add_up(
     layers: NDArray[np.generic], cell: NDArray[np.int64], area: Floats, totals: NDArray[np.float64]
 ) -> None:

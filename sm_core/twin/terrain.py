@@ -138,7 +138,7 @@ def _wetness_index(elevation: Floats, steepness: Floats, cell_m: float) -> Float
     return np.asarray(np.log(upslope / np.maximum(steepness, 0.005)), np.float32)
 
 
-@njit(cache=True)
+@njit(error_model="numpy")
 def _flow_accumulation(elevation: Floats, order: NDArray[np.int64]) -> Floats:
     rows, columns = elevation.shape
     cells = np.ones((rows, columns), np.float32)

@@ -78,7 +78,6 @@ class _Rates(NamedTuple):
     frost_memory_days: float
     ground_warmth_k: float
     interception_mm: float
-    deep_conductivity_share: float
     bypass_share: float
     preferential_share: float
     exchange_mm_per_day: float
@@ -145,7 +144,7 @@ def step_through(weather: Weather, cells: Cells, state: State) -> DayByDay:
     return result
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(fastmath=True, error_model="numpy")
 def _run(
     rain: Floats, temperature: Floats, evaporation: Floats, season: NDArray[np.int64], cells: Cells,
     state: State, ndvi_of: Floats, response_of: Floats, rates: _Rates, result: DayByDay,
@@ -210,7 +209,7 @@ def _infiltrate(
     excess = max(filled - 1.0, 0.0) * upper_mm
     drained = _drain(min(filled, 1.0), drainage / upper_mm)
     percolated = (min(filled, 1.0) - drained) * upper_mm + rates.bypass_share * excess + past
-    lower = _drain(min(lower + percolated / lower_mm, 1.0), rates.deep_conductivity_share * drainage / lower_mm)
+    lower = _drain(min(lower + percolated / lower_mm, 1.0), drainage / lower_mm)
     risen = rates.exchange_mm_per_day * (lower - drained)
     return drained + risen / upper_mm, lower - risen / lower_mm
 
