@@ -164,8 +164,7 @@ def _cross_validate(
         curves[:, unseen] = _tune(
             fold_network, observations.of(~unseen), params, params.tune_epochs, observations.of(unseen)
         )
-    errors = [float(_by_station((curve - observations.target) ** 2, observations)) for curve in curves]
-    best = int(np.argmin(errors))
+    best = int(np.argmin([float(_loss(curve, observations, params)) for curve in curves]))
     return best, (curves[best] * params.unit_m3).numpy()
 
 
