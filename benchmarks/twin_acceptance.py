@@ -1,4 +1,4 @@
-"""Is the simulated world credible? Its magnitudes beside those of the real one, as markdown for docs/simulated-world.md.
+"""Is the simulated world credible? Its magnitudes beside those of the real one, for docs/simulated-world.md.
 
     python benchmarks/twin_acceptance.py data/skill/seed11/archive data/skill/seed12/archive data/skill/seed13/archive
 """

@@ -140,7 +140,8 @@ def demo(
     if not (archive / "twin.yaml").is_file():
         _enter("demo", None, data)
         with _progress("Simulating 21 years of weather, soil and vegetation over 2° × 2°"):
-            _make_twin(archive, "demo", dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1), seed, DEMO_STATIONS)
+            first, last, record = dt.date(2018, 1, 1), dt.date(2019, 12, 31), dt.date(1999, 1, 1)
+            _make_twin(archive, "demo", first, last, record, seed, DEMO_STATIONS)
     region_id = _enter_archive("demo", archive, data)
     try:
         services().registry.champion(region_id, "climatology")

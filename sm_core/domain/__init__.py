@@ -30,7 +30,8 @@ from sm_core.domain.source import LAYERS, Granule, Layer, Role, Source, Variable
 from sm_core.domain.station import Station
 
 __all__ = [
-    "LAYERS", "Check", "CheckResult", "CorrectionFlag", "DailyInputs", "DailyRequest", "Encoding", "FileRef", "GateResult", "Granule",
+    "LAYERS", "Check", "CheckResult", "CorrectionFlag", "DailyInputs", "DailyRequest", "Encoding",
+    "FileRef", "GateResult", "Granule",
     "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion",
     "Outcome", "Product", "ProductItem", "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection",
     "Role", "RoleSources", "RunRecord", "Source", "StaticLayer", "Station", "StepCost", "Variable", "load_region",

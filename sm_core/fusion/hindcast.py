@@ -55,7 +55,7 @@ def hindcast(
     """
     before, after = max((d for d in series if d < day), default=None), min((d for d in series if d > day), default=None)
     if day not in series or before is None or after is None:
-        raise InsufficientInputsError("the series must hold the day and days on both sides", day=day, images=len(series))
+        raise InsufficientInputsError("the series must hold the day and days on both sides", day=day)
     cut = _land_window(series.values())
     fine = {d: image.isel(cut) for d, image in series.items()}
     coarse = {d: _block_mean(image, block) for d, image in fine.items()}

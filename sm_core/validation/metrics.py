@@ -176,7 +176,7 @@ def _known(estimate: ArrayLike, reference: ArrayLike) -> Pairs:
 def _correlation(e: NDArray[np.float64], o: NDArray[np.float64]) -> float:
     if e.size < 2 or np.ptp(e) == 0 or np.ptp(o) == 0:
         return math.nan
-    de, do = e - e.mean(), o - o.mean()
+    de, do = (values / np.ptp(values) for values in (e - e.mean(), o - o.mean()))
     return float(np.clip((de @ do) / math.sqrt((de @ de) * (do @ do)), -1, 1))
 
 
