@@ -1,4 +1,4 @@
-"""The real NDVI series of one tile: a middle date predicted from the dates around it, by the command line's function."""
+"""The real NDVI series of one tile: a middle date predicted from the dates around it, as the command line does."""
 
 from __future__ import annotations
 
