@@ -46,7 +46,7 @@ class CorrectionParams(Record):
     pretrain_epochs: int = 4
     pretrain_batch: int = 16
     pretrain_rate: float = 5e-3
-    tune_epochs: int = 60
+    tune_epochs: int = 40
     tune_rate: float = 5e-3
     body_rate: float = 5e-4
     weight_decay: float = 0.05
@@ -55,9 +55,9 @@ class CorrectionParams(Record):
     """Residuals beyond this weigh linearly [m3 m-3]."""
     unit_m3: float = 0.05
     """What the network's output of 1 means [m3 m-3]."""
-    offset_share: float = 0.95
+    offset_share: float = 0.9
     """Share (0..1) of a station's mean residual that is taken as its own offset and not learned."""
-    ridge: float = 8.0
+    ridge: float = 30.0
     """Strength of the prior against a correction that changes from place to place; weighs less the more stations."""
     feature_noise: float = 0.1
     """Standard deviation of noise that disguises a station's surroundings, relative to that of the activations."""

@@ -202,9 +202,17 @@ def _tune(
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
+        _centre(network, observations)
         if watched is not None:
             seen.append(_apply(network, watched))
     return torch.stack(seen) if seen else torch.empty(0)
+
+
+@torch.no_grad()
+def _centre(network: CorrectionNet, observations: _Observations) -> None:
+    """Set the constant so that no bias is left in the mean over stations; the loss hardly sees it."""
+    mean, present = _station_means(observations.target - _apply(network, observations), observations)
+    network.correction_linear.bias += mean.sum(dim=0) / present.sum(dim=0).clamp(min=1)
 
 
 @torch.no_grad()
