@@ -45,12 +45,19 @@ def finish_training(
 
 
 def decide(at_stations: SkillTable) -> tuple[bool, str]:
-    """Whether a training may serve: at unseen stations, both layers must beat the coarse field in RMSE."""
+    """Whether a training may serve, by its skill at unseen stations.
+
+    In both layers its ubRMSE must be below that of the coarse field, and its RMSE not above the upper end of the
+    coarse field's interval. RMSE itself cannot decide: with a few dozen stations it is mostly their own offsets from
+    the square kilometre around them.
+    """
     for layer in LAYERS:
-        coarse, corrected = (at_stations.row(stage, layer).rmsd.value for stage in ("coarse", "corrected"))
-        if not corrected < coarse:
-            return False, f"{layer}: RMSE {corrected:.4f} at unseen stations, coarse field {coarse:.4f}"
-    return True, "better than the coarse field at unseen stations in both layers"
+        coarse, corrected = at_stations.row("coarse", layer), at_stations.row("corrected", layer)
+        if not corrected.ubrmsd.value < coarse.ubrmsd.value:
+            return False, f"{layer}: ubRMSE {corrected.ubrmsd} at unseen stations, coarse field {coarse.ubrmsd}"
+        if not corrected.rmsd.value <= (coarse.rmsd.upper or coarse.rmsd.value):
+            return False, f"{layer}: RMSE {corrected.rmsd} at unseen stations, coarse field {coarse.rmsd}"
+    return True, "at unseen stations, ubRMSE below the coarse field's in both layers and RMSE within its interval"
 
 
 def training_report(
