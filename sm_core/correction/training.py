@@ -212,7 +212,7 @@ def _tune(
 def _centre(network: CorrectionNet, observations: _Observations) -> None:
     """Set the constant so that no bias is left in the mean over stations; the loss hardly sees it."""
     mean, present = _station_means(observations.target - _apply(network, observations), observations)
-    network.correction_linear.bias += mean.sum(dim=0) / present.sum(dim=0).clamp(min=1)
+    cast(Tensor, network.correction_linear.bias).add_(mean.sum(dim=0) / present.sum(dim=0).clamp(min=1))
 
 
 @torch.no_grad()
