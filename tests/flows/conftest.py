@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.adapters.registry import ModelRegistry
+from tasks.register import TrainingRecord
+from tasks.settings import load_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -58,4 +62,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     small = Trained(region, folder / "archive", folder / "data")
     learned = small.run("train", "--every", "10")
     assert learned.returncode == 0, learned.stderr + learned.stdout
+    put_in_service(small.data)
     return small
+
+
+def put_in_service(data: Path) -> None:
+    """Whatever the judgement on so small a region, its models serve in these tests."""
+    record = TrainingRecord.model_validate_json(next(data.glob("reports/small/*/record.json")).read_text())
+    registry = ModelRegistry(load_settings(data=data).mlflow_tracking_uri, data / "mlflow" / "artifacts",
+                             data / "models")
+    for model in record.models:
+        registry.promote(model)
