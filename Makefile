@@ -16,7 +16,7 @@ demo: $(VENV)/.installed          ## the whole chain on a simulated region, end 
 	$(BIN)/sm-daily demo --data $(DATA)
 
 test: $(VENV)/.installed          ## all tests; those on real files run where SM_REAL_DATA names a folder
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed         ## style, types, import contracts
 	$(BIN)/ruff check .
