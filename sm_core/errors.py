@@ -147,30 +147,9 @@ class ModelIntegrityError(ModelError):
     remedy = "The stored model differs from what was registered: restore it from backup or retrain."
 
 
-class FutureTrainingError(ModelError):
-    code = "SM503"
-    remedy = "The model has seen data later than the day asked for: choose an older version for honest hindcasts."
-
-
 class TooFewSamplesError(ModelError):
     code = "SM504"
     remedy = "Extend the training period, or add stations, until the named minimum is reached."
-
-
-class QualityError(SmError):
-    """SM6xx: the result exists but must not be published."""
-
-    code = "SM600"
-
-
-class GateFailedError(QualityError):
-    code = "SM601"
-    remedy = "The day is withheld; the gate table says which check failed and by how much."
-
-
-class NothingMeasuredError(QualityError):
-    code = "SM602"
-    remedy = "A check had nothing to look at, which counts as failed: see why the field is empty."
 
 
 class PublishError(SmError):
