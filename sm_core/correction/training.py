@@ -71,9 +71,10 @@ def train(
     stands for a point: it differs from its square kilometre by an offset that nothing tells at another place.
     ``offset_share`` of each station's mean residual is therefore taken as its own and left out of the loss, as a
     random station effect would be [1]_; every station weighs the same, however long its record; ``ridge`` shrinks
-    all but the constant towards none, the less the more stations there are. The number of epochs is where the error
-    at stations of unseen blocks, by cross-validation, is least, no correction being among the candidates; the
-    residuals there give the spread. The final head learns from all stations for that number of epochs.
+    all but the constant towards none, the less the more stations there are. The number of epochs is where the loss
+    at stations of unseen blocks, by cross-validation, is least, no correction being among the candidates; it leaves
+    out each station's own offset too, which would drown the choice. The residuals there give the spread. The final
+    head learns from all stations for that number of epochs.
 
     References
     ----------

@@ -162,7 +162,7 @@ def test_each_stage_is_nearer_to_the_truth(runs, layer):
     r, rmse = average(tables, "pearson_r", layer), average(tables, "rmsd", layer)
     assert r[0] + 0.03 < r[1]
     assert r[2] > r[1] - 0.005  # the correction takes bias and damping away; it must not cost correlation
-    assert rmse[2] < 0.75 * rmse[1]
+    assert rmse[2] < 0.85 * rmse[1]
     assert rmse[1] < rmse[0]
     bias = average(tables, "bias", layer)
     assert abs(bias[2]) < 0.5 * abs(bias[1])
