@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -240,10 +240,13 @@ def train_downscaler(run_id: str, plan: TrainingPlan, days: DaysRef) -> ModelVer
 @sm_task
 def downscale_days(plan: TrainingPlan, days: DaysRef, model: ModelVersion) -> DaysRef:
     """Every prepared day downscaled, as the daily run does it."""
-    return _store(plan.region_id, [
-        d.model_copy(update={"downscaled": downscale_day.fn(d.inputs, d.gridded, d.features, model)})
-        for d in _load(days)
-    ])
+    services().registry.fetch(model)
+
+    def downscaled(day: PreparedDay) -> PreparedDay:
+        return day.model_copy(update={"downscaled": downscale_day.fn(day.inputs, day.gridded, day.features, model)})
+
+    with ThreadPoolExecutor(services().settings.processes) as pool:
+        return _store(plan.region_id, list(pool.map(downscaled, _load(days))))
 
 
 @sm_task
