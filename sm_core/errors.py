@@ -64,6 +64,28 @@ class SourceError(SmError):
     code = "SM200"
 
 
+class SourceUnavailableError(SourceError):
+    code = "SM201"
+    transient = True
+    remedy = "The provider's host does not answer as it should: wait, unless `sm-daily sources` shows it for days."
+
+
+class AuthenticationError(SourceError):
+    code = "SM202"
+    remedy = "The provider refuses the credentials: renew the token or password that is named in the settings."
+
+
+class LicenceNotAcceptedError(SourceError):
+    code = "SM203"
+    remedy = "Log in to the provider's site once with this account and accept the licence that the message names."
+
+
+class NotYetDownloadableError(SourceError):
+    code = "SM204"
+    transient = True
+    remedy = "Listed, but not there yet: it is tried again at each run. After a week, ask the provider."
+
+
 class GranuleCorruptError(SourceError):
     code = "SM205"
     remedy = "Delete the file and fetch it again; the provider's checksum tells whether the copy is at fault."
@@ -82,6 +104,21 @@ class ForeignFileError(SourceError):
 class StationFileError(SourceError):
     code = "SM208"
     remedy = "Check the station file against docs/data-sources.md; its other lines and files are unaffected."
+
+
+class QuotaExhaustedError(SourceError):
+    code = "SM209"
+    remedy = "The provider's daily quota is used up: the next day's run goes on where this one stopped."
+
+
+class UnsafeContentError(SourceError):
+    code = "SM210"
+    remedy = "The content could harm this machine (a path, an archive or XML bomb): tell the provider; it is not read."
+
+
+class HostKeyError(SourceError):
+    code = "SM211"
+    remedy = "The host shows another key than the known one: verify it with the provider, then renew the setting."
 
 
 class InputError(SmError):
@@ -167,3 +204,13 @@ class StoreUnavailableError(PublishError):
     code = "SM702"
     transient = True
     remedy = "The product store cannot be written: check that it is mounted, writable and not full."
+
+
+class DiskQuotaError(PublishError):
+    code = "SM703"
+    remedy = "The archive has no room for the next files: raise SM_ARCHIVE_QUOTA_GB, add disk, or shorten retention."
+
+
+class LedgerError(PublishError):
+    code = "SM704"
+    remedy = "The ledger cannot be used: check SM_LEDGER_URL, the database's health, and `sm-daily ledger upgrade`."
