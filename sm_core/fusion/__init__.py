@@ -1,8 +1,9 @@
 """Fusion of fine images with gaps and coarse daily images into gap-free fine days (ESTARFM)."""
 
-from sm_core.fusion.estarfm import LST_PARAMS, NDVI_PARAMS, EstarfmParams, Pair, fuse
+from sm_core.fusion.estarfm import Pair, fuse
 from sm_core.fusion.flags import FUSION_FLAGS, FusionFlag
 from sm_core.fusion.pairs import Candidate, fuse_day, rank_pairs
+from sm_core.fusion.params import LST_PARAMS, NDVI_PARAMS, EstarfmParams
 from sm_core.fusion.temporal import coarse_at
 
 __all__ = [

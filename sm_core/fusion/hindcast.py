@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from sm_core.domain import Record
 from sm_core.errors import InsufficientInputsError
-from sm_core.fusion.estarfm import EstarfmParams, Pair
+from sm_core.fusion.estarfm import Pair
 from sm_core.fusion.pairs import fuse_day
+from sm_core.fusion.params import EstarfmParams
 
 Image = NDArray[np.float64]
 

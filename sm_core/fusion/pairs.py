@@ -12,8 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sm_core.errors import NoUsablePairError
-from sm_core.fusion.estarfm import EstarfmParams, Pair, as_dataset, check_images, fuse
+from sm_core.fusion.estarfm import Pair, as_dataset, check_images, fuse
 from sm_core.fusion.flags import FusionFlag
+from sm_core.fusion.params import EstarfmParams
 from sm_core.fusion.residual import Field, window_mean
 
 AGE_SCALE_DAYS = 16.0

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.floating]
+STRIP_ROWS = 128
+"""Rows worked on at once."""
 
 
 def moving_mean(values: Field, size: int) -> NDArray[np.float64]:
@@ -33,25 +35,38 @@ def window_mean(values: Field, size: int) -> NDArray[np.float64]:
     return np.where(some, total / np.where(some, share, 1.0), np.nan)
 
 
-def local_agreement(fine: Field, coarse: Field, cell: int, window: int) -> float:
-    """Share of the local variance of ``fine`` that ``coarse`` explains (Eq. 12), 0 where they disagree in sign.
+def local_agreement(
+    first: tuple[Field, Field], second: tuple[Field, Field] | None, cell: int, window: int
+) -> float:
+    """Share of the local variance of the fine change that the coarse change explains (Eq. 12).
 
     Parameters
     ----------
-    fine, coarse
-        (y, x), NaN = unknown.
+    first, second
+        Fine and coarse image of two dates, (y, x), NaN = unknown; without the second the images themselves count.
     cell, window
         Local is what differs between the moving means over ``cell`` and over ``window`` pixels.
 
     Returns
     -------
-    Squared correlation in 0 … 1; 0 if either does not vary.
+    Squared correlation in 0 … 1; 0 if the two disagree in sign or either does not vary.
     """
-    together = np.isfinite(fine) & np.isfinite(coarse)
-    first, second = (
-        (moving_mean(values, cell) - moving_mean(values, window))[together]
-        for values in (np.where(together, fine, np.nan), np.where(together, coarse, np.nan))
-    )
-    covariance = float((first * second).sum())
-    variances = float((first**2).sum() * (second**2).sum())
-    return covariance**2 / variances if covariance > 0 and variances > 0 else 0.0
+    rows = first[0].shape[0]
+    products = np.zeros(3)
+    for start in range(0, rows, STRIP_ROWS):
+        stop = min(start + STRIP_ROWS, rows)
+        top, bottom = max(0, start - window // 2), min(rows, stop + window // 2)
+        fine, coarse = (
+            image[top:bottom] if second is None else second[k][top:bottom] - image[top:bottom]
+            for k, image in enumerate(first)
+        )
+        together = np.isfinite(fine) & np.isfinite(coarse)
+        inside = np.zeros_like(together)
+        inside[start - top:stop - top] = together[start - top:stop - top]
+        one, other = (
+            (window_mean(known, cell) - window_mean(known, window))[inside]
+            for known in (np.where(together, fine, np.nan), np.where(together, coarse, np.nan))
+        )
+        products += (one * other).sum(), (one**2).sum(), (other**2).sum()
+    covariance, variance1, variance2 = (float(product) for product in products)
+    return covariance**2 / (variance1 * variance2) if covariance > 0 and variance1 > 0 and variance2 > 0 else 0.0

@@ -28,17 +28,17 @@ def test_mean_is_over_a_square() -> None:
 def test_agreement_is_the_squared_local_correlation() -> None:
     rng = np.random.default_rng(0)
     signal, noise = (window_mean(rng.normal(size=(90, 90)), 3) for _ in range(2))
-    assert local_agreement(signal, 2 * signal + 5, 3, 15) == pytest.approx(1.0)
-    assert local_agreement(signal, -signal, 3, 15) == 0.0
-    assert local_agreement(signal, noise, 3, 15) < 0.05
+    assert local_agreement((signal, 2 * signal + 5), None, 3, 15) == pytest.approx(1.0)
+    assert local_agreement((signal, -signal), None, 3, 15) == 0.0
+    assert local_agreement((signal, noise), None, 3, 15) < 0.05
     noise *= signal.std() / noise.std()
-    assert local_agreement(signal, signal + noise, 3, 15) == pytest.approx(0.5, abs=0.1)
+    assert local_agreement((signal, signal + noise), None, 3, 15) == pytest.approx(0.5, abs=0.1)
 
 
 def test_agreement_of_a_constant_or_unknown_field_is_zero() -> None:
     field = np.random.default_rng(0).normal(size=(20, 20))
-    assert local_agreement(field, np.zeros((20, 20)), 3, 9) == 0.0
-    assert local_agreement(field, np.full((20, 20), NAN), 3, 9) == 0.0
+    assert local_agreement((field, np.zeros((20, 20))), None, 3, 9) == 0.0
+    assert local_agreement((field, np.full((20, 20), NAN)), None, 3, 9) == 0.0
 
 
 def image(values: np.ndarray) -> xr.DataArray:
