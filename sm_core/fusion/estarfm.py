@@ -248,18 +248,23 @@ def _relative_images(scene: _Scene, rows: slice) -> Image:
     from sm_core.fusion import kernel
 
     known = scene.known[rows]
-    layers = [layer[:, rows] for layer in scene.layers]
-    bands, constants = len(layers[0]), scene.constants
-    images = np.zeros((kernel.LAYERS * bands + 1, *known.shape), np.float32)
+    fine1, coarse1, fine2, coarse2, coarse = (layer[:, rows] for layer in scene.layers)
+    bands, constants, half = len(fine1), scene.constants, scene.params.half_window
+    shape = kernel.LAYERS * bands + 1, len(known), kernel.padded_columns(known.shape[1], half)
+    padded = np.zeros(shape, np.float32)
+    padded[kernel.FINE1] = kernel.UNKNOWN
+    images = padded[:, :, half:half + known.shape[1]]
     for band in range(bands):
         centre, coarse_centre = constants.centre[band], constants.coarse_centre[band]
-        offsets = (centre, coarse_centre, centre, coarse_centre, coarse_centre)
-        own = images[kernel.LAYERS * band:kernel.LAYERS * (band + 1)]
-        for relative, layer, offset in zip(own, layers, offsets, strict=True):
-            np.subtract(layer[band], offset, out=relative, where=known)
-    images[kernel.FINE1, ~known] = kernel.UNKNOWN
-    images[-1, known] = _spectral_weight(*(layer[:, known] for layer in layers[:4]))
-    return images
+        differences = (
+            (fine1[band], centre), (coarse1[band], coarse_centre),
+            (fine2[band], centre), (coarse2[band], coarse_centre),
+            (coarse[band], coarse1[band]), (coarse[band], coarse2[band]),
+        )
+        for layer, (value, less) in enumerate(differences, kernel.LAYERS * band):
+            np.subtract(value, less, out=images[layer], where=known)
+    images[-1][known] = _spectral_weight(*(layer[:, known] for layer in (fine1, coarse1, fine2, coarse2)))
+    return padded
 
 
 def _finish(

@@ -1,11 +1,10 @@
 """The compiled window sums of ESTARFM. Imported on first use only, because numba takes half a second to import.
 
-For a block of targets along a row the kernel walks the rows of the window. From each it derives, once for the whole
-block, every quantity that is summed over similar pixels (*terms*, one line of ``near`` each); then, for three window
-columns at a time, the innermost loop runs along the targets, so that neighbours of adjacent targets are contiguous
-and targets fill the vector lanes. No list of similar pixels and no second pass is needed, and no sum depends on how
-the rows are shared among threads. The number of bands is the length of a tuple, hence known when the kernel is
-compiled. Equation numbers are those of docs/methods.md, "Fusion (ESTARFM)".
+For a block of targets along a row the kernel walks the rows of the window and, four window columns at a time, runs
+along the targets: neighbours of adjacent targets are contiguous and targets fill the vector lanes. Everything that a
+prediction needs of the similar pixels are sums, so that no list of them and no second pass is needed, and no sum
+depends on how the rows are shared among threads. The number of bands is the length of a tuple, hence known when the
+kernel is compiled. Equation numbers are those of docs/methods.md, "Fusion (ESTARFM)".
 """
 
 from __future__ import annotations
@@ -15,29 +14,26 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sm_core.fusion.flags import FusionFlag
-from sm_core.fusion.params import MAX_HALF_WINDOW
 
-FINE1, COARSE1, FINE2, COARSE2, COARSE0 = range(5)
-"""Layers of one band in ``images``, relative to a mean, so that float32 sums hold."""
-LAYERS = 5
+FINE1, COARSE1, FINE2, COARSE2, CHANGE1, CHANGE2 = range(6)
+"""Layers of one band in ``images``: fine and coarse relative to a mean, so that float32 sums hold; c0 - c1, c0 - c2."""
+LAYERS = 6
 """Layers per band; behind those of the last band follows the spectral weight."""
 UNKNOWN = np.float32(1e30)
 """The first band's fine value of unknown pixels: no difference to it passes the similarity test."""
 ASSUMED_DOUBT = 0.5
 """Standard deviation of a conversion coefficient that is assumed to be 1 instead of fitted [1]."""
-STEP = 3
+STEP = 4
 """Window columns that the innermost loop takes at once."""
 BLOCK = 128
 LANES = 16
 """Most targets of a block, and what their number is rounded up to (one vector of float32). A block ends early at a
 gap of more than ``LANES`` unwanted pixels."""
-WIDTH = BLOCK + 2 * MAX_HALF_WINDOW + 1 + STEP
-X, Y, XX, XY, YY, CHANGE = range(6)
-PLAIN = 6
-"""Terms of one band that are summed as they are, behind the count."""
-CHANGE1, CHANGE2, SQUARE1, SQUARE2 = range(4)
-WEIGHTED = 4
-"""Terms of one band that are summed with their weight, behind the weight itself."""
+COUNT, WEIGHT = range(2)
+SHARED_SUMS = 2
+"""Sums over the similar pixels that all bands share; those of each band follow."""
+SUM_X1, SUM_X2, SUM_Y, SUM_XX, SUM_XY, SUM_YY, W_CHANGE1, W_CHANGE2, W_SQUARE1, W_SQUARE2 = range(10)
+SUMS = 10
 NEGLIGIBLE = 1e-10
 """Added to window-mean changes before they are inverted [unit]."""
 TWO_PAIRS = int(FusionFlag.TWO_PAIRS)
@@ -45,6 +41,11 @@ FEW_SIMILAR = int(FusionFlag.FEW_SIMILAR)
 OUT_OF_RANGE = int(FusionFlag.OUT_OF_RANGE)
 _ZERO = np.float32(0)
 _ONE = np.float32(1)
+
+
+def padded_columns(columns: int, half_window: int) -> int:
+    """Columns of ``images`` for so many columns of the scene: half a window beside it, and what is read beyond."""
+    return columns + 2 * half_window + STEP + LANES
 
 
 def spatial_factors(half_window: int) -> NDArray[np.float32]:
@@ -55,94 +56,83 @@ def spatial_factors(half_window: int) -> NDArray[np.float32]:
 
 
 @njit(forceinline=True)
-def _derive_terms(images, bands, y, start, stop, near, column):  # type: ignore[no-untyped-def]
-    first, last = max(start, 0), min(stop, images.shape[2])
-    count, size = 2 * bands, np.uint64(last - first)
-    weights = count + 1 + PLAIN * bands
-    weight = images[LAYERS * bands, y, first:last]
-    shift = np.uint64(first - start)
-    near[0, :] = UNKNOWN
-    for b in range(bands):
-        layer, plain, weighted = LAYERS * b, count + 1 + PLAIN * b, weights + 1 + WEIGHTED * b
-        fine1, coarse1 = images[layer + FINE1, y, first:last], images[layer + COARSE1, y, first:last]
-        fine2, coarse2 = images[layer + FINE2, y, first:last], images[layer + COARSE2, y, first:last]
-        coarse0 = images[layer + COARSE0, y, first:last]
-        for x in range(size):
-            p = x + shift
-            change1, change2 = coarse0[x] - coarse1[x], coarse0[x] - coarse2[x]
-            near[2 * b, p], near[2 * b + 1, p] = fine1[x], fine2[x]
-            near[plain + X, p] = coarse1[x] + coarse2[x]
-            near[plain + Y, p] = fine1[x] + fine2[x]
-            near[plain + XX, p] = coarse1[x] * coarse1[x] + coarse2[x] * coarse2[x]
-            near[plain + XY, p] = coarse1[x] * fine1[x] + coarse2[x] * fine2[x]
-            near[plain + YY, p] = fine1[x] * fine1[x] + fine2[x] * fine2[x]
-            near[plain + CHANGE, p] = coarse2[x] - coarse1[x]
-            near[weighted + CHANGE1, p] = weight[x] * change1
-            near[weighted + CHANGE2, p] = weight[x] * change2
-            near[weighted + SQUARE1, p] = weight[x] * change1 * change1
-            near[weighted + SQUARE2, p] = weight[x] * change2 * change2
-            known = _ONE if near[0, p] < UNKNOWN else _ZERO
-            column[1 + 2 * b, p] += known * change1
-            column[2 + 2 * b, p] += known * change2
-    for x in range(size):
-        p = x + shift
-        known = _ONE if near[0, p] < UNKNOWN else _ZERO
-        near[count, p] = known
-        near[weights, p] = weight[x]
-        column[0, p] += known
+def _is_similar(images, y, p, limits, limit, target, j):  # type: ignore[no-untyped-def]
+    similar = abs(images[FINE1, y, p] - target[0, j]) < limit
+    similar &= abs(images[FINE2, y, p] - target[1, j]) < limits[0][1]
+    for b in range(1, len(limits)):
+        layer, (limit1, limit2) = LAYERS * b, limits[b]
+        similar &= abs(images[layer + FINE1, y, p] - target[2 * b, j]) < limit1
+        similar &= abs(images[layer + FINE2, y, p] - target[2 * b + 1, j]) < limit2
+    return similar
 
 
 @njit(forceinline=True, fastmath={"contract"})
-def _add_similar(near, column, factor, limits, limit1, target, lanes, sums):  # type: ignore[no-untyped-def]
-    factor0, factor1, factor2 = factor
-    limit10, limit11, limit12 = limit1
-    bands = len(limits)
-    plain, terms = np.uint64(1 + PLAIN * bands), np.uint64(2 + (PLAIN + WEIGHTED) * bands)
-    first = np.uint64(2 * bands)
+def _terms(images, layer, y, p, similar, weight):  # type: ignore[no-untyped-def]
+    fine1 = images[layer + FINE1, y, p] if similar else _ZERO
+    fine2 = images[layer + FINE2, y, p] if similar else _ZERO
+    coarse1 = images[layer + COARSE1, y, p] if similar else _ZERO
+    coarse2 = images[layer + COARSE2, y, p] if similar else _ZERO
+    change1, change2 = images[layer + CHANGE1, y, p], images[layer + CHANGE2, y, p]
+    weighted1, weighted2 = weight * change1, weight * change2
+    return (
+        coarse1, coarse2, fine1 + fine2, coarse1 * coarse1 + coarse2 * coarse2, coarse1 * fine1 + coarse2 * fine2,
+        fine1 * fine1 + fine2 * fine2, weighted1, weighted2, weighted1 * change1, weighted2 * change2,
+    )
+
+
+@njit(forceinline=True, fastmath={"contract"})
+def _add_similar(images, y, column, factors, limits, first_limits, target, lanes, sums):  # type: ignore[no-untyped-def]
+    limit_a, limit_b, limit_c, limit_d = first_limits
+    factor_a, factor_b, factor_c, factor_d = factors
+    weight_layer = LAYERS * len(limits)
     for j in range(lanes):
-        p0 = j + column
-        p1, p2 = p0 + np.uint64(1), p0 + np.uint64(2)
-        fine1, fine2 = target[0, j], target[1, j]
-        similar0 = (abs(near[0, p0] - fine1) < limit10) & (abs(near[1, p0] - fine2) < limits[0][1])
-        similar1 = (abs(near[0, p1] - fine1) < limit11) & (abs(near[1, p1] - fine2) < limits[0][1])
-        similar2 = (abs(near[0, p2] - fine1) < limit12) & (abs(near[1, p2] - fine2) < limits[0][1])
-        for b in range(1, bands):
-            fine1, fine2 = target[2 * b, j], target[2 * b + 1, j]
-            one, two = limits[b]
-            similar0 &= (abs(near[2 * b, p0] - fine1) < one) & (abs(near[2 * b + 1, p0] - fine2) < two)
-            similar1 &= (abs(near[2 * b, p1] - fine1) < one) & (abs(near[2 * b + 1, p1] - fine2) < two)
-            similar2 &= (abs(near[2 * b, p2] - fine1) < one) & (abs(near[2 * b + 1, p2] - fine2) < two)
-        for term in range(plain):
-            total = sums[term, j]
-            total += near[term + first, p0] if similar0 else _ZERO
-            total += near[term + first, p1] if similar1 else _ZERO
-            total += near[term + first, p2] if similar2 else _ZERO
-            sums[term, j] = total
-        for term in range(plain, terms):
-            total = sums[term, j]
-            total += factor0 * near[term + first, p0] if similar0 else _ZERO
-            total += factor1 * near[term + first, p1] if similar1 else _ZERO
-            total += factor2 * near[term + first, p2] if similar2 else _ZERO
-            sums[term, j] = total
+        a = j + column
+        b, c, d = a + np.uint64(1), a + np.uint64(2), a + np.uint64(3)
+        similar_a = _is_similar(images, y, a, limits, limit_a, target, j)
+        similar_b = _is_similar(images, y, b, limits, limit_b, target, j)
+        similar_c = _is_similar(images, y, c, limits, limit_c, target, j)
+        similar_d = _is_similar(images, y, d, limits, limit_d, target, j)
+        weight_a = factor_a * images[weight_layer, y, a] if similar_a else _ZERO
+        weight_b = factor_b * images[weight_layer, y, b] if similar_b else _ZERO
+        weight_c = factor_c * images[weight_layer, y, c] if similar_c else _ZERO
+        weight_d = factor_d * images[weight_layer, y, d] if similar_d else _ZERO
+        sums[COUNT, j] += np.float32(similar_a) + np.float32(similar_b) + np.float32(similar_c) + np.float32(similar_d)
+        sums[WEIGHT, j] += weight_a + weight_b + weight_c + weight_d
+        for band in range(len(limits)):
+            layer, first = LAYERS * band, np.uint64(SHARED_SUMS + SUMS * band)
+            terms_a = _terms(images, layer, y, a, similar_a, weight_a)
+            terms_b = _terms(images, layer, y, b, similar_b, weight_b)
+            terms_c = _terms(images, layer, y, c, similar_c, weight_c)
+            terms_d = _terms(images, layer, y, d, similar_d, weight_d)
+            for term in range(np.uint64(SUMS)):
+                sums[first + term, j] += terms_a[term] + terms_b[term] + terms_c[term] + terms_d[term]
 
 
 @njit(forceinline=True)
-def _sum_block(images, limits, i, start, lanes, factors, target, near, column, sums):  # type: ignore[no-untyped-def]
+def _add_known(images, bands, y, start, stop, column):  # type: ignore[no-untyped-def]
+    for x in range(np.uint64(stop - start)):
+        known = _ONE if images[FINE1, y, start + x] < UNKNOWN else _ZERO
+        column[0, x] += known
+        for b in range(bands):
+            column[1 + 2 * b, x] += images[LAYERS * b + CHANGE1, y, start + x]
+            column[2 + 2 * b, x] += images[LAYERS * b + CHANGE2, y, start + x]
+
+
+@njit(forceinline=True)
+def _sum_block(images, limits, i, start, lanes, factors, target, column, sums):  # type: ignore[no-untyped-def]
     half, steps = len(factors) // 2, factors.shape[1]
-    limit1 = limits[0][0]
+    limit = limits[0][0]
     sums[:] = _ZERO
     column[:] = 0.0
     for y in range(max(0, i - half), min(images.shape[1], i + half + 1)):
-        _derive_terms(images, len(limits), y, start - half, start - half + lanes + steps, near, column)
+        _add_known(images, len(limits), y, start, start + lanes + 2 * half, column)
         factor = factors[y - i + half]
         for d in range(0, steps, STEP):
-            factor0, factor1, factor2 = factor[d], factor[d + 1], factor[d + 2]
-            limit11 = limit1 if factor1 > 0 else _ZERO
-            limit12 = limit1 if factor2 > 0 else _ZERO
-            _add_similar(
-                near, np.uint64(d), (factor0, factor1, factor2), limits, (limit1, limit11, limit12), target,
-                np.uint64(lanes), sums,
+            four = (factor[d], factor[d + 1], factor[d + 2], factor[d + 3])
+            within = (
+                limit, limit if four[1] > 0 else _ZERO, limit if four[2] > 0 else _ZERO, limit if four[3] > 0 else _ZERO
             )
+            _add_similar(images, y, np.uint64(start + d), four, limits, within, target, np.uint64(lanes), sums)
 
 
 @njit
@@ -159,13 +149,14 @@ def _window_means(column, size, targets, means):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _conversion_coefficient(n, plain, f_critical, min_change, max_coefficient):  # type: ignore[no-untyped-def]
-    x, y = np.float64(plain[X]), np.float64(plain[Y])
-    if abs(plain[CHANGE]) / n < min_change:
+def _conversion_coefficient(n, sums, f_critical, min_change, max_coefficient):  # type: ignore[no-untyped-def]
+    x1, x2, y = np.float64(sums[SUM_X1]), np.float64(sums[SUM_X2]), np.float64(sums[SUM_Y])
+    if abs(x2 - x1) / n < min_change:
         return 1.0
-    xx = plain[XX] - x * x / (2 * n)
-    xy = plain[XY] - x * y / (2 * n)
-    yy = plain[YY] - y * y / (2 * n)
+    x = x1 + x2
+    xx = sums[SUM_XX] - x * x / (2 * n)
+    xy = sums[SUM_XY] - x * y / (2 * n)
+    yy = sums[SUM_YY] - y * y / (2 * n)
     if xx <= 0:
         return 1.0
     slope = xy / xx
@@ -188,7 +179,7 @@ def _similar_mean(images, limits, band, i, j, factors, share1, share2):  # type:
     half = len(factors) // 2
     total, mean1, mean2, square = 0.0, 0.0, 0.0, 0.0
     for y in range(max(0, i - half), min(images.shape[1], i + half + 1)):
-        for x in range(max(0, j - half), min(images.shape[2], j + half + 1)):
+        for x in range(j - half, j + half + 1):
             if _all_similar(images, limits, y, x, i, j):
                 near1, near2 = images[LAYERS * band + FINE1, y, x], images[LAYERS * band + FINE2, y, x]
                 weight = np.float64(factors[y - i + half, x - j + half]) * images[LAYERS * len(limits), y, x]
@@ -203,31 +194,29 @@ def _similar_mean(images, limits, band, i, j, factors, share1, share2):  # type:
 @njit
 def _predict(images, limits, band, i, j, sums, change1, change2, factors, f_critical, bounds, tests):  # type: ignore[no-untyped-def]
     min_change, min_similar, max_coefficient, evenness = tests
-    layer, bands = LAYERS * band, len(limits)
+    layer = LAYERS * band
     fine1, fine2 = np.float64(images[layer + FINE1, i, j]), np.float64(images[layer + FINE2, i, j])
     floor = evenness * (abs(change1) + abs(change2)) / 2 + NEGLIGIBLE
     inverse1, inverse2 = 1 / (abs(change1) + floor), 1 / (abs(change2) + floor)
     share1, share2 = inverse1 / (inverse1 + inverse2), inverse2 / (inverse1 + inverse2)
     base = share1 * fine1 + share2 * fine2
-    coarse1, coarse2 = images[layer + COARSE1, i, j], images[layer + COARSE2, i, j]
-    coarse_change = images[layer + COARSE0, i, j] - (share1 * coarse1 + share2 * coarse2)
+    coarse_change = share1 * images[layer + CHANGE1, i, j] + share2 * images[layer + CHANGE2, i, j]
     halved = (share1**2 + share2**2) / 2
-    n = np.float64(sums[0])
+    n = np.float64(sums[COUNT])
     if n < min_similar:
         value = share1 * (fine1 + change1) + share2 * (fine2 + change2)
         variance = ASSUMED_DOUBT**2 * (share1 * change1**2 + share2 * change2**2)
         disagreement = halved * (fine1 + change1 - (fine2 + change2)) ** 2
         return value, variance, disagreement, coarse_change - (value - base), FEW_SIMILAR
-    plain, weights = sums[1 + PLAIN * band:1 + PLAIN * (band + 1)], sums[1 + PLAIN * bands:]
-    weighted = weights[1 + WEIGHTED * band:1 + WEIGHTED * (band + 1)]
-    v = _conversion_coefficient(n, plain, f_critical, min_change[band], max_coefficient)
-    weight = np.float64(weights[0])
-    mean1, mean2 = weighted[CHANGE1] / weight, weighted[CHANGE2] / weight
+    own = sums[SHARED_SUMS + SUMS * band:SHARED_SUMS + SUMS * (band + 1)]
+    v = _conversion_coefficient(n, own, f_critical, min_change[band], max_coefficient)
+    weight = np.float64(sums[WEIGHT])
+    mean1, mean2 = own[W_CHANGE1] / weight, own[W_CHANGE2] / weight
     value = share1 * (fine1 + v * mean1) + share2 * (fine2 + v * mean2)
     disagreement = halved * (fine1 + mean1 - (fine2 + mean2)) ** 2
     if bounds[0] < value < bounds[1]:
-        scatter1 = max(0.0, weighted[SQUARE1] / weight - mean1 * mean1)
-        scatter2 = max(0.0, weighted[SQUARE2] / weight - mean2 * mean2)
+        scatter1 = max(0.0, own[W_SQUARE1] / weight - mean1 * mean1)
+        scatter2 = max(0.0, own[W_SQUARE2] / weight - mean2 * mean2)
         variance = v * v * (share1 * scatter1 + share2 * scatter2)
         return value, variance, disagreement, coarse_change - (value - base), TWO_PAIRS
     value, variance = _similar_mean(images, limits, band, i, j, factors, share1, share2)
@@ -262,8 +251,9 @@ def fuse_rows(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     images
-        (5 · bands + 1, y, x) float32: FINE1 … COARSE0 of each band, spectral weight; where any input is unknown
-        ``UNKNOWN`` in the first layer and 0 in the others.
+        (6 · bands + 1, y, columns of ``padded_columns``) float32: FINE1 … CHANGE2 of each band, spectral weight.
+        The scene begins at column half window. Where any input is unknown, and beside the scene, ``UNKNOWN`` in the
+        first layer and 0 in the others.
     wanted
         (y, x) bool, only known pixels.
     limits
@@ -281,21 +271,20 @@ def fuse_rows(  # type: ignore[no-untyped-def]
         Results (band, y, x): relative to the mean; scatter and disagreement of Eq. 10; coarse change that the
         prediction does not carry (Eq. 11); ``FusionFlag``.
     """
-    half, cols, bands = len(factors) // 2, images.shape[2], len(limits)
-    near = np.zeros((2 + 2 * bands + (PLAIN + WEIGHTED) * bands, WIDTH), np.float32)
-    sums = np.zeros((2 + (PLAIN + WEIGHTED) * bands, BLOCK), np.float32)
+    half, cols, bands = len(factors) // 2, wanted.shape[1], len(limits)
+    sums = np.zeros((SHARED_SUMS + SUMS * bands, BLOCK), np.float32)
     target = np.zeros((2 * bands, BLOCK), np.float32)
-    column, means = np.zeros((1 + 2 * bands, WIDTH)), np.zeros((1 + 2 * bands, BLOCK))
+    column, means = np.zeros((1 + 2 * bands, BLOCK + 2 * half)), np.zeros((1 + 2 * bands, BLOCK))
     for i in range(first_row, last_row):
         start = _next_wanted(wanted, i, 0)
         while start < cols:
             targets = _block_length(wanted, i, start)
             for b in range(bands):
                 for k in range(targets):
-                    target[2 * b, k] = images[LAYERS * b + FINE1, i, start + k]
-                    target[2 * b + 1, k] = images[LAYERS * b + FINE2, i, start + k]
+                    target[2 * b, k] = images[LAYERS * b + FINE1, i, half + start + k]
+                    target[2 * b + 1, k] = images[LAYERS * b + FINE2, i, half + start + k]
             lanes = -(-targets // LANES) * LANES
-            _sum_block(images, limits, i, start, lanes, factors, target, near, column, sums)
+            _sum_block(images, limits, i, start, lanes, factors, target, column, sums)
             _window_means(column, 2 * half + 1, targets, means)
             for k in range(targets):
                 j = start + k
@@ -304,7 +293,7 @@ def fuse_rows(  # type: ignore[no-untyped-def]
                         (
                             value[b, i, j], variance[b, i, j], disagreement[b, i, j], remainder[b, i, j], flag[b, i, j]
                         ) = _predict(
-                            images, limits, b, i, j, sums[:, k], means[1 + 2 * b, k], means[2 + 2 * b, k], factors,
-                            f_critical, bounds[b], tests,
+                            images, limits, b, i, half + j, sums[:, k], means[1 + 2 * b, k], means[2 + 2 * b, k],
+                            factors, f_critical, bounds[b], tests,
                         )
             start = _next_wanted(wanted, i, start + targets)

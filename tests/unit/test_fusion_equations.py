@@ -102,3 +102,59 @@ def test_such_a_world_reaches_every_branch() -> None:
     never_fitted, _ = by_definition(*images, params.model_copy(update={"min_coarse_change": 9.0}))
     fitted = np.abs(value - never_fitted)[flag == FusionFlag.TWO_PAIRS] > 1e-3
     assert 0.1 < fitted.mean() < 0.95
+
+
+@pytest.mark.parametrize(("bands", "gaps"), [(2, 0.3), (3, 0.1)])
+def test_several_bands_share_their_similar_pixels(bands: int, gaps: float) -> None:
+    params = EstarfmParams(half_window=3, uncertainty=0.01, valid_range=(-9.0, 9.0), min_coarse_change=0.02, classes=2)
+    noise = np.random.default_rng(5)
+    stacks = [
+        np.stack([(1 + b / 5) * image + noise.normal(0, 0.01, image.shape) for b in range(bands)]).astype(np.float32)
+        for image in world((14, 19), 10, gaps)
+    ]
+    f1, c1, f2, c2, c0 = (xr.DataArray(stack, dims=("band", "y", "x")) for stack in stacks)
+    fused = fuse(Pair(date(2025, 1, 1), f1, c1), Pair(date(2025, 2, 1), f2, c2), c0, params)
+    expected = several_bands(stacks, params)
+    assert fused.value.dims == ("band", "y", "x")
+    assert (fused.flag.values == FusionFlag.TWO_PAIRS).mean() > 0.3
+    np.testing.assert_allclose(fused.value.values, expected, atol=5e-5)
+
+
+def several_bands(stacks: list[NDArray[np.float32]], params: EstarfmParams) -> Image:
+    """The equations without range test and evenness; Q from the correlation of at least six values, else relative."""
+    f1, c1, f2, c2, c0 = (stack.astype(float) for stack in stacks)
+    known = np.isfinite(f1 + c1 + f2 + c2 + c0).all(axis=0)
+    limits = [[np.nanstd(band, ddof=1) * 2 / params.classes for band in fine] for fine in (f1, f2)]
+    value = np.full(f1.shape, np.nan)
+    for i, j in np.argwhere(known):
+        near = np.zeros_like(known)
+        near[max(0, i - 3):i + 4, max(0, j - 3):j + 4] = True
+        near &= known
+        similar = near.copy()
+        for fine, limit in ((f1, limits[0]), (f2, limits[1])):
+            for b, band in enumerate(fine):
+                similar &= np.abs(band - band[i, j]) < limit[b]
+        rows, columns = np.nonzero(similar)
+        fine, coarse = np.concatenate([f1, f2])[:, similar], np.concatenate([c1, c2])[:, similar]
+        if len(fine) >= 6:
+            quality = 1 - np.array([np.corrcoef(fine[:, k], coarse[:, k])[0, 1] for k in range(len(rows))])
+        else:
+            quality = np.abs((fine - coarse) / (fine + coarse)).mean(axis=0)
+        weight = 1 / ((quality + 1e-7) * (1 + np.hypot(rows - i, columns - j) / 3))
+        weight /= weight.sum()
+        for b in range(len(f1)):
+            change1, change2 = (c0[b] - c1[b])[near].mean(), (c0[b] - c2[b])[near].mean()
+            t1 = abs(change2) / (abs(change1) + abs(change2))
+            if similar.sum() < params.min_similar:
+                value[b, i, j] = t1 * (f1[b, i, j] + change1) + (1 - t1) * (f2[b, i, j] + change2)
+                continue
+            x, y = np.append(c1[b][similar], c2[b][similar]), np.append(f1[b][similar], f2[b][similar])
+            slope = np.cov(x, y)[0, 1] / x.var(ddof=1)
+            residual = ((y - y.mean() - slope * (x - x.mean())) ** 2).sum()
+            f_value = slope**2 * ((x - x.mean()) ** 2).sum() / (residual / (len(x) - 2))
+            changed = abs((c2[b] - c1[b])[similar].mean()) >= params.min_coarse_change
+            fitted = changed and f_distribution.sf(f_value, 1, len(x) - 2) <= 0.05 and 0 < slope <= 5
+            v = slope if fitted else 1.0
+            first, second = ((weight * (c0[b] - c)[similar]).sum() for c in (c1[b], c2[b]))
+            value[b, i, j] = t1 * (f1[b, i, j] + v * first) + (1 - t1) * (f2[b, i, j] + v * second)
+    return value
