@@ -126,6 +126,18 @@ def hindcast(
     out.print(hindcast_composite(series, _day(day), block, to), markup=False)
 
 
+@app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    help="Fuse any fine and coarse GeoTIFFs by ESTARFM: `sm-daily fuse --help`.",
+)
+def fuse(context: typer.Context) -> None:
+    """Its options are argparse's: typer has none of two values that may be given twice."""
+    from flows.fuse_command import request_and_target
+    from tasks.fuse_files import fuse_files
+
+    out.print(fuse_files(*request_and_target(context.args)), markup=False, soft_wrap=True)
+
+
 @app.command()
 def demo(
     data: Annotated[Path, typer.Option("--data", help="Where everything is written.")] = Path("data/demo"),

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef
-from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, coarse_at
+from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, View, coarse_at, harmonise
 from sm_core.fusion import fuse_day as fuse_fields
 from tasks.adapters.scratch import identity_of, load_field
 from tasks.policy import sm_task
@@ -16,6 +16,8 @@ from tasks.wiring import services
 
 MIN_CLEAR_SHARE = 0.05
 """Fine images with less of the region clear are no candidates for base pairs."""
+LST_SOLAR_HOUR = 10.5
+"""Local solar time to which land surface temperature is brought [h]: Terra's before its orbit began to drift."""
 
 
 @sm_task
@@ -54,13 +56,15 @@ def _fuse_ndvi(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
 
 def _fuse_lst(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
     coarse = {raster.start: raster for raster in gridded.of("lst_coarse")}
-    observed, pairs = None, []
-    for image in gridded.of("lst_fine"):
-        fine = load_field(image.raster, "lst_day")
-        if image.start == day:
-            observed = fine
-        elif image.start in coarse and _clear_enough(fine):
-            pairs.append(Pair(image.start, fine, load_field(coarse[image.start].raster, "lst_day")))
+    views = [
+        View("fine", image.start, fine, load_field(coarse[image.start].raster, "lst_day"),
+             load_field(image.raster, "lst_day_solar_hour"))
+        for image in gridded.of("lst_fine") if image.start in coarse
+        if _clear_enough(fine := load_field(image.raster, "lst_day")) or image.start == day
+    ]
+    alike, _ = harmonise(views, "fine", LST_SOLAR_HOUR)
+    observed = next((view.fine for view in alike if view.day == day), None)
+    pairs = [Pair(view.day, view.fine, view.coarse) for view in alike if view.day != day]
     return fuse_fields(observed, pairs, load_field(coarse[day].raster, "lst_day"), day, LST_PARAMS)
 
 

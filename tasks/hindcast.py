@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-import numpy as np
 import rasterio
 import xarray as xr
 
@@ -13,6 +12,7 @@ from sm_core.errors import InsufficientInputsError
 from sm_core.fusion import NDVI_PARAMS
 from sm_core.fusion.hindcast import Score, hindcast
 from sm_core.sources import decode, identify, newest
+from tasks.rasters import write_fused
 
 COMPOSITES = ("MOD13A2.061", "MYD13A2.061")
 
@@ -30,21 +30,13 @@ def hindcast_composite(folder: Path, day: dt.date, block: int, target: Path) -> 
         raise InsufficientInputsError("the folder must hold composites of one tile", tiles=sorted(tiles))
     series = {granule.start: decode(Path(granule.uri)) for granule in found}
     fused, scores = hindcast({d: ds["ndvi"].isel(time=0) for d, ds in series.items()}, day, NDVI_PARAMS, block=block)
-    _write(fused, series[day].attrs["crs"], target)
+    write_fused(fused, series[day].attrs["crs"], _transform(fused), target)
     return _table(day, block, scores, target)
 
 
-def _write(fused: xr.Dataset, crs: str, target: Path) -> None:
+def _transform(fused: xr.Dataset) -> rasterio.Affine:
     step_x, step_y = float(fused.x[1] - fused.x[0]), float(fused.y[1] - fused.y[0])
-    transform = rasterio.Affine(step_x, 0, float(fused.x[0]) - step_x / 2, 0, step_y, float(fused.y[0]) - step_y / 2)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        target, "w", driver="GTiff", height=fused.sizes["y"], width=fused.sizes["x"], count=3, dtype="float32",
-        crs=crs, transform=transform, nodata=np.nan, compress="deflate", predictor=3,
-    ) as dataset:
-        for band, name in enumerate(("value", "spread", "flag"), 1):
-            dataset.write(fused[name].values.astype(np.float32), band)
-            dataset.set_band_description(band, name)
+    return rasterio.Affine(step_x, 0, float(fused.x[0]) - step_x / 2, 0, step_y, float(fused.y[0]) - step_y / 2)
 
 
 def _table(day: dt.date, block: int, scores: tuple[Score, ...], target: Path) -> str:

@@ -1,11 +1,10 @@
-"""Which base pairs to use, and a gap-free field for one day from all that is there."""
+"""A gap-free field for one day from all that is there: the mean of what several base images say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 from itertools import combinations
-from typing import Protocol, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -23,66 +22,23 @@ SAME_SIDE_FACTOR = 0.5
 """How much less two pairs on one side of the day count than two that bracket it [1]."""
 MAX_CANDIDATES = 12
 """The best candidates that are looked at together."""
+VARIANCE_SHARE = 0.3
+"""How much of the predictions' own variances and of the variance between them is error (Eq. 15), from one simulated
+year; docs/accuracy.md has the coverage in others."""
+REGISTRATION_WINDOW = 3
 Mask = NDArray[np.bool_]
-
-
-class Candidate(Protocol):
-    """What is known of a fine image before it is read: its day and the share of its pixels that are clear [1]."""
-
-    @property
-    def day(self) -> date: ...
-
-    @property
-    def clear_fraction(self) -> float: ...
-
-
-AnyCandidate = TypeVar("AnyCandidate", bound=Candidate)
-
-
-def rank_pairs(candidates: Sequence[AnyCandidate], day: date) -> tuple[tuple[AnyCandidate, AnyCandidate], ...]:
-    """Couples of base images for one day, best first.
-
-    A candidate scores its clear fraction times exp(-age / 16 days), age being its distance from ``day`` in days; a
-    couple scores the product, halved when both lie on the same side of the day (Eq. 13).
-
-    Parameters
-    ----------
-    candidates
-        Fine images, or what is known of them, in any order. Those without a clear pixel are left out.
-    day
-        Day to predict. A candidate of the day itself brackets with any other.
-
-    Returns
-    -------
-    (earlier, later) couples by falling score, equal ones in order of their days; empty with fewer than two candidates.
-
-    Examples
-    --------
-    >>> from collections import namedtuple
-    >>> Summary = namedtuple("Summary", "day clear_fraction")
-    >>> images = [Summary(date(2025, 4, k), clear) for k, clear in ((1, 0.9), (8, 0.0), (9, 0.4), (20, 0.8))]
-    >>> [(first.day.day, second.day.day) for first, second in rank_pairs(images, date(2025, 4, 10))]
-    [(1, 20), (9, 20), (1, 9)]
-    """
-    usable = sorted((c for c in candidates if c.clear_fraction > 0), key=lambda candidate: candidate.day)
-
-    def score(couple: tuple[AnyCandidate, AnyCandidate]) -> float:
-        first, second = couple
-        return first.clear_fraction * second.clear_fraction * _nearness(day, first.day, second.day)
-
-    return tuple(sorted(combinations(usable, 2), key=score, reverse=True))
+Choice = tuple[Pair, Pair | None]
 
 
 def fuse_day(
     observed: xr.DataArray | None, candidates: Sequence[Pair], coarse: xr.DataArray, day: date, params: EstarfmParams,
-    *, max_choices: int = 3, threads: int = 2,
+    *, couples: int = 3, singles: int = 6, threads: int = 2,
 ) -> xr.Dataset:
     """Gap-free fine field of one day.
 
-    In turn, until no pixel is missing: ESTARFM with the couple of base pairs that gives most (the share of the
-    missing pixels that both know times their ages' score; ``max_choices`` couples at most), ESTARFM with the single
-    pair that gives most (as many), the coarse value plus the mean difference of fine from coarse. Where the day
-    itself was observed, the observation stands.
+    Where the day itself was observed, the observation stands. Elsewhere the mean of two means: of ESTARFM's
+    predictions from several couples of base pairs, and of those from several single pairs; where only one kind is
+    known, that. Where there is none, the coarse value plus the mean difference of fine from coarse.
 
     Parameters
     ----------
@@ -96,7 +52,7 @@ def fuse_day(
         Day to predict.
     params
         Settings of the variable, such as ``NDVI_PARAMS`` or ``LST_PARAMS``.
-    max_choices
+    couples, singles
         Largest number of couples, and of single pairs, that are used.
     threads
         Rows are shared among this many threads; the result does not depend on it.
@@ -104,7 +60,8 @@ def fuse_day(
     Returns
     -------
     Dataset (y, x) like that of ``fuse``, ``value`` within ``params.valid_range``. Unknown (NaN, flag 0) only where
-    neither the day's coarse image nor an observation is known.
+    neither the day's coarse image nor an observation is known. ``spread`` is one standard error; 90 % of the errors
+    lie within 1.645 of it.
 
     Raises
     ------
@@ -126,14 +83,101 @@ def fuse_day(
     result = _nothing(coarse)
     missing = np.isfinite(coarse.values) & ~known
     bases = [pair for pair in pairs if pair.fine is not observed]
-    couples = list(combinations(bases, 2))
-    _predict_missing(result, missing, couples, coarse, day, params, max_choices, threads)
-    _predict_missing(result, missing, [(base, None) for base in bases], coarse, day, params, max_choices, threads)
+    both = [
+        _predictions(choices, most, missing, coarse, day, params, threads)
+        for choices, most in ((list(combinations(bases, 2)), couples), ([(base, None) for base in bases], singles))
+    ]
+    _put_mean(result, both, np.where(_bracketed(bases, day, coarse.shape), 1.0, params.trend), params)
+    missing &= result.flag.values == FusionFlag.UNKNOWN
     _fill_missing(result, missing, pairs, coarse, day, params)
     if observed is not None:
         _put(result, known, observed.values, params.uncertainty, FusionFlag.OBSERVED)
     result["value"] = result.value.clip(*params.valid_range, keep_attrs=True)
+    _widen(result, params)
     return result
+
+
+class _Sums:
+    """Weighted sums over predictions of one kind. (y, x)"""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.members = np.zeros(shape, np.uint8)
+        self.weight, self.value, self.square, self.variance = np.zeros((4, *shape))
+        self.flag = np.zeros(shape, np.uint8)
+
+    def add(self, fused: xr.Dataset, weight: float) -> None:
+        """Take one more prediction; the flag is that of the first."""
+        known = fused.flag.values != FusionFlag.UNKNOWN
+        value, spread = (fused[name].values[known].astype(np.float64) for name in ("value", "spread"))
+        first = known & (self.members == 0)
+        self.flag[first] = fused.flag.values[first]
+        self.members[known] += 1
+        self.weight[known] += weight
+        self.value[known] += weight * value
+        self.square[known] += weight * value**2
+        self.variance[known] += weight * spread**2
+
+
+def _predictions(
+    choices: Sequence[Choice], most: int, missing: Mask, coarse: xr.DataArray, day: date, params: EstarfmParams,
+    threads: int,
+) -> _Sums:
+    sums, left = _Sums(coarse.shape), list(choices)
+    for _ in range(min(most, len(left))):
+        need = missing / (1.0 + sums.members)
+        gains = [float(need[_known(choice)].sum()) * _weight(choice, day) for choice in left]
+        if max(gains) == 0:
+            break
+        choice = left.pop(int(np.argmax(gains)))
+        sums.add(fuse(*choice, coarse, params, where=missing, threads=threads), _weight(choice, day))
+    return sums
+
+
+def _known(choice: Choice) -> Mask:
+    before, after = choice
+    return before.clear if after is None else np.logical_and(before.clear, after.clear)
+
+
+def _weight(choice: Choice, day: date) -> float:
+    return _nearness(day, *(pair.day for pair in choice if pair is not None))
+
+
+def _bracketed(bases: Sequence[Pair], day: date, shape: tuple[int, ...]) -> Mask:
+    """Where base images are known on both sides of the day."""
+    before, after = np.zeros((2, *shape), np.bool_)
+    for pair in bases:
+        before |= pair.clear & (pair.day <= day)
+        after |= pair.clear & (pair.day >= day)
+    return before & after
+
+
+def _put_mean(result: xr.Dataset, both: Sequence[_Sums], trend: Field, params: EstarfmParams) -> None:
+    """Eqs. 14, 15 without the registration's part."""
+    kinds = np.maximum(sum((sums.members > 0).astype(np.float64) for sums in both), 1.0)
+    value, square, variance = (
+        sum(_divided(getattr(sums, name), sums.weight) for sums in both) / kinds
+        for name in ("value", "square", "variance")
+    )
+    between = np.maximum(square - value**2, 0.0)
+    own = np.maximum(variance - params.uncertainty**2, 0.0)
+    spread = np.sqrt(params.uncertainty**2 + VARIANCE_SHARE * trend * (own + between))
+    flag = np.where(both[0].members > 0, both[0].flag, both[1].flag)
+    _put(result, flag != FusionFlag.UNKNOWN, value, spread, flag)
+
+
+def _divided(total: Field, weight: Field) -> Field:
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), 0.0)
+
+
+def _widen(result: xr.Dataset, params: EstarfmParams) -> None:
+    """The registration's part of Eq. 15: what a shift of part of a pixel changes."""
+    if params.registration == 0:
+        return
+    value = result.value.values.astype(np.float64)
+    mean = window_mean(value, REGISTRATION_WINDOW)
+    local = np.maximum(window_mean(value**2, REGISTRATION_WINDOW) - mean**2, 0.0)
+    spread = np.sqrt(result.spread.values**2 + params.registration**2 * local)
+    result["spread"] = result.spread.copy(data=spread.astype(np.float32))
 
 
 def _best(pairs: Sequence[Pair], day: date) -> list[Pair]:
@@ -143,30 +187,10 @@ def _best(pairs: Sequence[Pair], day: date) -> list[Pair]:
 
 
 def _nearness(day: date, *bases: date) -> float:
+    """Eq. 13."""
     age = sum(abs((base - day).days) for base in bases)
     one_sided = len(bases) > 1 and not min(bases) <= day <= max(bases)
     return float(np.exp(-age / AGE_SCALE_DAYS)) * (SAME_SIDE_FACTOR if one_sided else 1.0)
-
-
-def _predict_missing(
-    result: xr.Dataset, missing: Mask, choices: Sequence[tuple[Pair, Pair | None]], coarse: xr.DataArray, day: date,
-    params: EstarfmParams, max_choices: int, threads: int,
-) -> None:
-    for _ in range(max_choices):
-        gains = [_gain(before, after, missing, day) for before, after in choices]
-        if max(gains, default=0.0) == 0:
-            return
-        before, after = choices[int(np.argmax(gains))]
-        fused = fuse(before, after, coarse, params, where=missing, threads=threads)
-        found = fused.flag.values != FusionFlag.UNKNOWN
-        _put(result, found, fused.value.values, fused.spread.values, fused.flag.values)
-        missing &= ~found
-
-
-def _gain(before: Pair, after: Pair | None, missing: Mask, day: date) -> float:
-    if after is None:
-        return np.count_nonzero(missing & before.clear) * _nearness(day, before.day)
-    return np.count_nonzero(missing & before.clear & after.clear) * _nearness(day, before.day, after.day)
 
 
 def _fill_missing(

@@ -37,6 +37,12 @@ class EstarfmParams(Record):
     coarse_cell
         Width of a coarse cell in fine pixels. The part of each cell's change that the similar pixels do not carry is
         then given back, as far as coarse and fine agree locally (Eqs. 11-12); 0 is ESTARFM as published.
+    registration
+        Share of the standard deviation between neighbouring pixels that imperfect placing of the pixels adds to the
+        spread of a day [1] (Eq. 15).
+    trend
+        How many times the variance of the predictions counts where all base images lie on one side of the day [1]
+        (Eq. 15): vegetation goes on in one direction for weeks, temperature does not.
     """
 
     half_window: int = Field(25, ge=1, le=MAX_HALF_WINDOW)
@@ -49,6 +55,8 @@ class EstarfmParams(Record):
     max_coefficient: float = Field(5.0, gt=0)
     evenness: float = Field(0.0, ge=0)
     coarse_cell: int = Field(0, ge=0)
+    registration: float = Field(0.0, ge=0)
+    trend: float = Field(1.0, ge=1)
 
     @model_validator(mode="after")
     def _range_is_not_empty(self) -> Self:
@@ -58,10 +66,11 @@ class EstarfmParams(Record):
 
 
 NDVI_PARAMS = EstarfmParams(
-    uncertainty=0.02, valid_range=(-0.2, 1.0), min_coarse_change=0.02, evenness=0.5, coarse_cell=5
+    uncertainty=0.02, valid_range=(-0.2, 1.0), min_coarse_change=0.02, evenness=0.5, coarse_cell=5, registration=1.0,
+    trend=3.0,
 )
 """NDVI [1] at 1 km from a coarse product of 0.05°."""
 LST_PARAMS = EstarfmParams(
-    uncertainty=1.0, valid_range=(200.0, 350.0), min_coarse_change=3.0, evenness=0.5, coarse_cell=5
+    uncertainty=0.7, valid_range=(200.0, 350.0), min_coarse_change=3.0, evenness=0.5, coarse_cell=5, registration=0.85,
 )
 """Land surface temperature [K] at 1 km from a coarse product of 0.05°."""

@@ -69,6 +69,17 @@ def utc_hour(
     return utc
 
 
+def with_solar_hour(tile: xr.Dataset, name: str) -> xr.Dataset:
+    """Add ``<name>_solar_hour``, the local solar time of the view [h, 0 to 24], from ``<name>_hour`` (UTC).
+
+    A day's views lie around one solar hour, while their UTC hours may straddle midnight and must not be averaged.
+    """
+    per_metre = 12.0 / (np.pi * sinusoidal.EARTH_RADIUS_M * np.cos(tile.y / sinusoidal.EARTH_RADIUS_M))
+    solar = (tile[f"{name}_hour"] + per_metre * tile.x) % 24.0
+    attrs = {"units": "h", "long_name": "local solar time of the view"}
+    return tile.assign({f"{name}_solar_hour": solar.astype(np.float32).assign_attrs(attrs)})
+
+
 def days_since_start(day_of_year: NDArray[np.float32], start: dt.date) -> NDArray[np.float32]:
     """Days since ``start`` [d]; a day of the year before it belongs to the next year.
 

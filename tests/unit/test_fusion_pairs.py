@@ -1,23 +1,17 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from sm_core.errors import GridMismatchError, NonFiniteError, NoUsablePairError
-from sm_core.fusion import NDVI_PARAMS, FusionFlag, Pair, fuse, fuse_day, rank_pairs
+from sm_core.fusion import NDVI_PARAMS, FusionFlag, Pair, fuse, fuse_day
 
 DAY = date(2025, 6, 15)
 NAN = float("nan")
-PARAMS = NDVI_PARAMS.model_copy(update={"half_window": 5})
-
-
-class Summary(NamedTuple):
-    day: date
-    clear_fraction: float
+PARAMS = NDVI_PARAMS.model_copy(update={"half_window": 5, "registration": 0.0})
 
 
 def image(values: object) -> xr.DataArray:
@@ -26,33 +20,6 @@ def image(values: object) -> xr.DataArray:
 
 def days(offset: int) -> date:
     return DAY + timedelta(offset)
-
-
-def offsets(couples: tuple[tuple[Summary, Summary], ...]) -> list[tuple[int, int]]:
-    return [((first.day - DAY).days, (second.day - DAY).days) for first, second in couples]
-
-
-def test_near_clear_bracketing_couples_come_first() -> None:
-    near, far = Summary(days(-8), 0.8), Summary(days(-24), 0.8)
-    after = Summary(days(16), 0.8)
-    # ages 24, 40 bracket; ages 8 + 24 on one side score exp(-32/16) / 2 < exp(-40/16) is false: 0.068 against 0.082
-    assert offsets(rank_pairs([after, far, near], DAY)) == [(-8, 16), (-24, 16), (-24, -8)]
-
-
-def test_clear_images_beat_nearer_cloudy_ones() -> None:
-    cloudy, clear, after = Summary(days(-1), 0.3), Summary(days(-9), 0.9), Summary(days(7), 1.0)
-    # 0.3 exp(-8/16) = 0.18 against 0.9 exp(-16/16) = 0.33
-    assert offsets(rank_pairs([cloudy, clear, after], DAY))[0] == (-9, 7)
-
-
-def test_images_without_a_clear_pixel_are_left_out() -> None:
-    assert rank_pairs([Summary(days(-1), 0.0), Summary(days(3), 0.5)], DAY) == ()
-    assert rank_pairs([], DAY) == ()
-
-
-def test_image_of_the_day_itself_brackets_with_any_other() -> None:
-    same, before, after = Summary(DAY, 0.5), Summary(days(-16), 0.5), Summary(days(16), 0.5)
-    assert offsets(rank_pairs([before, same, after], DAY)) == [(-16, 0), (0, 16), (-16, 16)]
 
 
 def series(shape: tuple[int, int] = (30, 40)) -> tuple[list[Pair], xr.DataArray]:
@@ -70,11 +37,66 @@ def test_day_is_gap_free_and_says_where_each_value_comes_from() -> None:
     pairs, coarse = series()
     fused = fuse_day(None, pairs, coarse, DAY, PARAMS)
     assert np.isfinite(fused.value.values).all()
-    # the nearest couple (-4, +6) lacks columns 10-29, which (-20, +22) knows
+    # columns 0-9 are unknown at -20 and 10-19 at -4, and so on: every pixel is known to three dates
     assert (fused.flag.values == FusionFlag.TWO_PAIRS).mean() > 0.95
-    direct = fuse(pairs[1], pairs[2], coarse, PARAMS).value.values
-    known = np.isfinite(direct)
-    np.testing.assert_array_equal(fused.value.values[known], direct[known])
+
+
+def test_day_is_the_mean_of_what_couples_and_single_pairs_say() -> None:
+    pairs, coarse = series()
+    pairs = [pair for pair in pairs if pair.day in (days(-4), days(6))]
+    fused = fuse_day(None, pairs, coarse, DAY, PARAMS)
+    couple = fuse(*pairs, coarse, PARAMS)
+    alone = [fuse(pair, None, coarse, PARAMS) for pair in pairs]
+    first, second = np.exp(-4 / 16), np.exp(-6 / 16)
+    single = (first * alone[0].value + second * alone[1].value) / (first + second)
+    both = np.isfinite(couple.value.values)
+    np.testing.assert_allclose(fused.value.values[both], ((couple.value + single) / 2).values[both], atol=1e-6)
+
+
+def test_spread_holds_part_of_the_variances_of_and_between_the_predictions() -> None:
+    pairs, coarse = series()
+    pairs = [pair for pair in pairs if pair.day in (days(-4), days(6))]
+    fused = fuse_day(None, pairs, coarse, DAY, PARAMS)
+    couple = fuse(*pairs, coarse, PARAMS)
+    first, second = (fuse(pair, None, coarse, PARAMS) for pair in pairs)
+    near = np.exp(-4 / 16) / (np.exp(-4 / 16) + np.exp(-6 / 16))
+
+    def mean(of_couple: xr.DataArray, of_first: xr.DataArray, of_second: xr.DataArray) -> xr.DataArray:
+        return (of_couple + near * of_first + (1 - near) * of_second) / 2
+
+    value = mean(couple.value, first.value, second.value)
+    between = mean(couple.value**2, first.value**2, second.value**2) - value**2
+    own = mean(couple.spread**2, first.spread**2, second.spread**2) - PARAMS.uncertainty**2
+    expected = np.sqrt(PARAMS.uncertainty**2 + 0.3 * (own + between)).values
+    both = np.isfinite(couple.value.values)
+    np.testing.assert_allclose(fused.spread.values[both], expected[both], rtol=1e-3)
+
+
+def test_spread_is_wider_without_a_base_image_on_the_other_side() -> None:
+    pairs, coarse = series()
+    past = [Pair(days(-abs((pair.day - DAY).days)), pair.fine, pair.coarse) for pair in pairs]
+    flat = PARAMS.model_copy(update={"trend": 1.0})
+    narrow, wide = (fuse_day(None, past, coarse, DAY, params).spread.values for params in (flat, PARAMS))
+    own = np.sqrt((narrow**2 - PARAMS.uncertainty**2) * PARAMS.trend + PARAMS.uncertainty**2)
+    np.testing.assert_allclose(wide, own, rtol=1e-3)
+
+
+def test_imperfect_registration_widens_the_spread_where_neighbours_differ() -> None:
+    observed = np.full((5, 5), 0.4)
+    observed[:, 3:] = 0.7
+    params = PARAMS.model_copy(update={"registration": 0.5})
+    fused = fuse_day(image(observed), [], image(np.full((5, 5), 0.5)), DAY, params)
+    # pixel (2, 2): three of its nine neighbours are 0.3 higher: variance 0.09 × (1/3)(2/3) = 0.02
+    assert fused.spread.values[2, 2] == pytest.approx(np.sqrt(0.02**2 + 0.25 * 0.02), abs=1e-5)
+    assert fused.spread.values[2, 0] == pytest.approx(0.02, abs=1e-6)
+
+
+def test_more_of_the_predictions_are_used_where_pixels_are_still_missing() -> None:
+    pairs, coarse = series()
+    fused = fuse_day(None, pairs, coarse, DAY, PARAMS, couples=1, singles=1)
+    assert (fused.flag.values == FusionFlag.FILLED).any()
+    fused = fuse_day(None, pairs, coarse, DAY, PARAMS, couples=2, singles=2)
+    assert not (fused.flag.values == FusionFlag.FILLED).any()
 
 
 def test_single_pairs_follow_when_no_couple_knows_a_pixel() -> None:
