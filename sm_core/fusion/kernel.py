@@ -32,8 +32,12 @@ gap of more than ``LANES`` unwanted pixels."""
 COUNT, WEIGHT = range(2)
 SHARED_SUMS = 2
 """Sums over the similar pixels that all bands share; those of each band follow."""
-SUM_X1, SUM_X2, SUM_Y, SUM_XX, SUM_XY, SUM_YY, W_CHANGE1, W_CHANGE2, W_SQUARE1, W_SQUARE2 = range(10)
-SUMS = 10
+X1, X2, Y1, Y2, XX1, XX2, XY1, XY2, YY1, YY2 = range(10)
+MOMENTS = 10
+"""x coarse, y fine, of date 1 and 2. The dates are summed apart so that swapping them changes no bit."""
+W_CHANGE1, W_CHANGE2, W_SQUARE1, W_SQUARE2 = range(4)
+WEIGHTED = 4
+SUMS = MOMENTS + WEIGHTED
 NEGLIGIBLE = 1e-10
 """Added to window-mean changes before they are inverted [unit]."""
 TWO_PAIRS = int(FusionFlag.TWO_PAIRS)
@@ -67,17 +71,22 @@ def _is_similar(images, y, p, limits, limit, target, j):  # type: ignore[no-unty
 
 
 @njit(forceinline=True, fastmath={"contract"})
-def _terms(images, layer, y, p, similar, weight):  # type: ignore[no-untyped-def]
+def _moments(images, layer, y, p, similar):  # type: ignore[no-untyped-def]
     fine1 = images[layer + FINE1, y, p] if similar else _ZERO
     fine2 = images[layer + FINE2, y, p] if similar else _ZERO
     coarse1 = images[layer + COARSE1, y, p] if similar else _ZERO
     coarse2 = images[layer + COARSE2, y, p] if similar else _ZERO
+    return (
+        coarse1, coarse2, fine1, fine2, coarse1 * coarse1, coarse2 * coarse2, coarse1 * fine1, coarse2 * fine2,
+        fine1 * fine1, fine2 * fine2,
+    )
+
+
+@njit(forceinline=True, fastmath={"contract"})
+def _weighted(images, layer, y, p, weight):  # type: ignore[no-untyped-def]
     change1, change2 = images[layer + CHANGE1, y, p], images[layer + CHANGE2, y, p]
     weighted1, weighted2 = weight * change1, weight * change2
-    return (
-        coarse1, coarse2, fine1 + fine2, coarse1 * coarse1 + coarse2 * coarse2, coarse1 * fine1 + coarse2 * fine2,
-        fine1 * fine1 + fine2 * fine2, weighted1, weighted2, weighted1 * change1, weighted2 * change2,
-    )
+    return weighted1, weighted2, weighted1 * change1, weighted2 * change2
 
 
 @njit(forceinline=True, fastmath={"contract"})
@@ -100,12 +109,18 @@ def _add_similar(images, y, column, factors, limits, first_limits, target, lanes
         sums[WEIGHT, j] += weight_a + weight_b + weight_c + weight_d
         for band in range(len(limits)):
             layer, first = LAYERS * band, np.uint64(SHARED_SUMS + SUMS * band)
-            terms_a = _terms(images, layer, y, a, similar_a, weight_a)
-            terms_b = _terms(images, layer, y, b, similar_b, weight_b)
-            terms_c = _terms(images, layer, y, c, similar_c, weight_c)
-            terms_d = _terms(images, layer, y, d, similar_d, weight_d)
-            for term in range(np.uint64(SUMS)):
-                sums[first + term, j] += terms_a[term] + terms_b[term] + terms_c[term] + terms_d[term]
+            moments_a = _moments(images, layer, y, a, similar_a)
+            moments_b = _moments(images, layer, y, b, similar_b)
+            moments_c = _moments(images, layer, y, c, similar_c)
+            moments_d = _moments(images, layer, y, d, similar_d)
+            for k in range(np.uint64(MOMENTS)):
+                sums[first + k, j] += moments_a[k] + moments_b[k] + moments_c[k] + moments_d[k]
+            weighted_a = _weighted(images, layer, y, a, weight_a)
+            weighted_b = _weighted(images, layer, y, b, weight_b)
+            weighted_c = _weighted(images, layer, y, c, weight_c)
+            weighted_d = _weighted(images, layer, y, d, weight_d)
+            for k in range(np.uint64(WEIGHTED)):
+                sums[first + np.uint64(MOMENTS) + k, j] += weighted_a[k] + weighted_b[k] + weighted_c[k] + weighted_d[k]
 
 
 @njit(forceinline=True)
@@ -150,13 +165,13 @@ def _window_means(column, size, targets, means):  # type: ignore[no-untyped-def]
 
 @njit
 def _conversion_coefficient(n, sums, f_critical, min_change, max_coefficient):  # type: ignore[no-untyped-def]
-    x1, x2, y = np.float64(sums[SUM_X1]), np.float64(sums[SUM_X2]), np.float64(sums[SUM_Y])
+    x1, x2 = np.float64(sums[X1]), np.float64(sums[X2])
     if abs(x2 - x1) / n < min_change:
         return 1.0
-    x = x1 + x2
-    xx = sums[SUM_XX] - x * x / (2 * n)
-    xy = sums[SUM_XY] - x * y / (2 * n)
-    yy = sums[SUM_YY] - y * y / (2 * n)
+    x, y = x1 + x2, np.float64(sums[Y1]) + np.float64(sums[Y2])
+    xx = np.float64(sums[XX1]) + np.float64(sums[XX2]) - x * x / (2 * n)
+    xy = np.float64(sums[XY1]) + np.float64(sums[XY2]) - x * y / (2 * n)
+    yy = np.float64(sums[YY1]) + np.float64(sums[YY2]) - y * y / (2 * n)
     if xx <= 0:
         return 1.0
     slope = xy / xx
@@ -211,12 +226,13 @@ def _predict(images, limits, band, i, j, sums, change1, change2, factors, f_crit
     own = sums[SHARED_SUMS + SUMS * band:SHARED_SUMS + SUMS * (band + 1)]
     v = _conversion_coefficient(n, own, f_critical, min_change[band], max_coefficient)
     weight = np.float64(sums[WEIGHT])
-    mean1, mean2 = own[W_CHANGE1] / weight, own[W_CHANGE2] / weight
+    weighted = own[MOMENTS:]
+    mean1, mean2 = weighted[W_CHANGE1] / weight, weighted[W_CHANGE2] / weight
     value = share1 * (fine1 + v * mean1) + share2 * (fine2 + v * mean2)
     disagreement = halved * (fine1 + mean1 - (fine2 + mean2)) ** 2
     if bounds[0] < value < bounds[1]:
-        scatter1 = max(0.0, own[W_SQUARE1] / weight - mean1 * mean1)
-        scatter2 = max(0.0, own[W_SQUARE2] / weight - mean2 * mean2)
+        scatter1 = max(0.0, weighted[W_SQUARE1] / weight - mean1 * mean1)
+        scatter2 = max(0.0, weighted[W_SQUARE2] / weight - mean2 * mean2)
         variance = v * v * (share1 * scatter1 + share2 * scatter2)
         return value, variance, disagreement, coarse_change - (value - base), TWO_PAIRS
     value, variance = _similar_mean(images, limits, band, i, j, factors, share1, share2)

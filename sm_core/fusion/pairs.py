@@ -134,8 +134,8 @@ def _predictions(
 
 
 def _known(choice: Choice) -> Mask:
-    before, after = choice
-    return before.clear if after is None else np.logical_and(before.clear, after.clear)
+    known: Mask = np.logical_and.reduce([pair.clear for pair in choice if pair is not None])
+    return known
 
 
 def _weight(choice: Choice, day: date) -> float:
@@ -148,7 +148,7 @@ def _bracketed(bases: Sequence[Pair], day: date, shape: tuple[int, ...]) -> Mask
     for pair in bases:
         before |= pair.clear & (pair.day <= day)
         after |= pair.clear & (pair.day >= day)
-    return before & after
+    return np.asarray(before & after, np.bool_)
 
 
 def _put_mean(result: xr.Dataset, both: Sequence[_Sums], trend: Field, params: EstarfmParams) -> None:
