@@ -1,43 +1,42 @@
-"""Basic quality control of station readings. Values are marked, never changed."""
+"""Quality control of one sensor's readings. Values are marked, never changed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from sm_core.qc.bounds import above_largest, above_saturation, below_zero, in_percent
+from sm_core.qc.hourly import Hourly, Mask, Values
+from sm_core.qc.spectrum import breaks, high_plateaus, hourly_spikes, low_plateaus, spikes, stuck
+from sm_core.qc.weather import freezing, frost_by_flags, frost_by_temperature, rise_without_rain
 from sm_core.sources.stations import StationSeries
 
-CODES = ("M", "N", "C01", "C02", "UNIT", "STUCK", "D06")
-"""M no value; N doubted by the network itself; C01 below 0; C02 above 0.60; UNIT in per cent; STUCK no change;
-D06 spike."""
+CODES = (
+    "M", "N", "C01", "C02", "C03", "UNIT", "STUCK", "D01", "D02", "D03", "D04", "D05", "D06", "D07", "D08", "D09",
+    "D10", "FROST", "DRIFT", "STEP", "APART", "CLOCK",
+)
+"""M no value; N doubted by the network itself; C01 below 0; C02 above 0.60; C03 above saturation; UNIT in per cent;
+STUCK no change; D01, D02, D03 soil, air, model soil below 0 degC; D04, D05 rise without measured, model rain; D06
+spike; D07 drop; D08 jump; D09 low, D10 high plateau; FROST frozen or barely thawed soil; and, by comparison with
+neighbours, DRIFT, STEP, APART, CLOCK (:mod:`sm_core.qc.neighbours`)."""
 NETWORK_GOOD = frozenset({"", "G", "U", "M"})
 """Network flags that accept a value; U is the G of old files, M ("missing") beside a value is a slip."""
-LARGEST = 0.60
-UNIT_LIMIT = 1.5
-"""Above it a value may be a percentage [m3 m-3]."""
-UNIT_RATIO = (30.0, 300.0)
-STUCK_HOURS = 48.0
-STUCK_DEPTH_M = 0.10
-LONGEST_GAP_HOURS = 12.0
-SPIKE_RATIO = 0.15
-SPIKE_LEAST = 0.02
-"""Smallest height of a spike [m3 m-3]."""
-SPIKE_RETURN = 0.2
-SPIKE_GAP_HOURS = 6.0
-
-Values = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
-def check_series(series: StationSeries) -> StationSeries:
+def check_series(series: StationSeries, *, saturation: float | None = None) -> StationSeries:
     """Mark the readings that must not be used.
 
     Parameters
     ----------
     series
-        One sensor, sampled every few minutes to every 6 hours.
+        One sensor, sampled every few minutes to every 6 hours. Its columns of temperature and rain are used where it
+        has them.
+    saturation
+        Water content of the saturated soil [m3 m-3], see :func:`~sm_core.qc.soil.saturation`; without it there is no
+        C03.
 
     Returns
     -------
@@ -46,11 +45,8 @@ def check_series(series: StationSeries) -> StationSeries:
 
     Notes
     -----
-    UNIT: above 1.5, when the median of such values is 30 to 300 times the median of the others, or there are no
-    others and all are at most 100. STUCK: the same value for 48 hours without a gap of 12; below 10 cm the time grows
-    with depth, as changes arrive damped. D06, a short form of the spike test of [1]_ that does not depend on hourly
-    sampling: a single reading that differs from both neighbours (at most 6 hours away) in the same direction, by more
-    than 15 % of their mean and 0.02, while they agree within a fifth of its height.
+    STUCK and a short form of D06 do not depend on the sampling; D04 to D10 are looked for in series with a reading at
+    least every hour, among readings that are within bounds. Each check is described where it is written.
 
     References
     ----------
@@ -65,63 +61,63 @@ def check_series(series: StationSeries) -> StationSeries:
     marks = {
         "M": ~known,
         "N": known & ~table["flag"].isin(list(NETWORK_GOOD)).to_numpy(bool),
-        "C01": value < 0,
-        "C02": value > LARGEST,
-        "UNIT": _in_percent(value),
-        "STUCK": _where_known(known, _stuck(value[known], hours[known], depth)),
-        "D06": _where_known(known, _spikes(value[known], hours[known])),
+        "C01": below_zero(value),
+        "C02": above_largest(value),
+        "C03": above_saturation(value, saturation),
+        "UNIT": in_percent(value),
+        "STUCK": _where_known(known, stuck(value[known], hours[known], depth)),
+        "D06": _where_known(known, spikes(value[known], hours[known])),
+        **_frost(table, hours),
     }
-    code = np.zeros(len(value), np.int64)
-    for bit, name in enumerate(CODES):
-        code |= marks[name].astype(np.int64) << bit
-    return replace(series, values=table.assign(qc=_NAMES[code]))
+    bounded = np.where(marks["C01"] | marks["C02"] | marks["UNIT"], np.nan, value)
+    for code, mark in _hour_by_hour(table, bounded, hours, depth).items():
+        marks[code] = marks.get(code, mark) | mark
+    only_known = {code: mark & known for code, mark in marks.items()}
+    return replace(series, values=table.assign(qc=names_of(only_known | {"M": ~known})))
 
 
-_NAMES = np.array(
-    [",".join(name for bit, name in enumerate(CODES) if number >> bit & 1) for number in range(1 << len(CODES))], object
-)
+def names_of(marks: dict[str, Mask]) -> NDArray[np.object_]:
+    """Marks by code as one text per reading: its codes in the order of ``CODES``, joined by commas."""
+    number = np.zeros(len(next(iter(marks.values()))), np.int64)
+    for bit, code in enumerate(CODES):
+        if code in marks:
+            number |= marks[code].astype(np.int64) << bit
+    distinct, position = np.unique(number, return_inverse=True)
+    texts = [",".join(code for bit, code in enumerate(CODES) if one >> bit & 1) for one in distinct.tolist()]
+    return np.array(texts, object)[position]
+
+
+def _frost(table: pd.DataFrame, hours: Values) -> dict[str, Mask]:
+    columns = {"D01": "soil_temperature", "D02": "air_temperature", "D03": "model_soil_temperature"}
+    marks = {code: freezing(_column(table, name)) for code, name in columns.items() if name in table}
+    if "soil_temperature" in table:
+        marks["FROST"] = frost_by_temperature(_column(table, "soil_temperature"), hours)
+    else:
+        marks["FROST"] = frost_by_flags(table["flag"], hours)
+    return marks
+
+
+def _hour_by_hour(table: pd.DataFrame, value: Values, hours: Values, depth: float) -> dict[str, Mask]:
+    grid = Hourly.of(hours)
+    if grid is None:
+        return {}
+    hourly = grid.mean(value)
+    drop, jump = breaks(hourly)
+    marks = {
+        "D06": hourly_spikes(hourly), "D07": drop, "D08": jump, "D09": low_plateaus(hourly, drop),
+        "D10": high_plateaus(hourly),
+    }
+    for code, name in (("D04", "precipitation"), ("D05", "model_precipitation")):
+        if name in table:
+            marks[code] = rise_without_rain(hourly, grid.total(_column(table, name)), depth)
+    return {code: grid.readings(mark) for code, mark in marks.items()}
+
+
+def _column(table: pd.DataFrame, name: str) -> Values:
+    return table[name].to_numpy(np.float64)
 
 
 def _where_known(known: Mask, marked: Mask) -> Mask:
     result = np.zeros(len(known), np.bool_)
     result[known] = marked
     return result
-
-
-def _in_percent(value: Values) -> Mask:
-    large = value > UNIT_LIMIT
-    if not large.any():
-        return large
-    rest = value[(value > 0) & ~large]
-    if rest.size:
-        ratio = float(np.median(value[large]) / np.median(rest))
-        flipped = UNIT_RATIO[0] <= ratio <= UNIT_RATIO[1]
-    else:
-        flipped = float(value[large].max()) <= 100
-    return large & flipped
-
-
-def _stuck(value: Values, hours: Values, depth_m: float) -> Mask:
-    if value.size == 0:
-        return np.zeros(0, np.bool_)
-    starts = np.append(True, (np.diff(value) != 0) | (np.diff(hours) > LONGEST_GAP_HOURS))
-    first = np.flatnonzero(starts)
-    last = np.append(first[1:], value.size) - 1
-    long_enough = hours[last] - hours[first] >= STUCK_HOURS * max(1.0, depth_m / STUCK_DEPTH_M)
-    return np.repeat(long_enough, last - first + 1)
-
-
-def _spikes(value: Values, hours: Values) -> Mask:
-    spike = np.zeros(value.size, np.bool_)
-    if value.size < 3:
-        return spike
-    before, here, after = value[:-2], value[1:-1], value[2:]
-    rise, fall = here - before, here - after
-    height = np.minimum(np.abs(rise), np.abs(fall))
-    base = np.abs(before + after) / 2
-    near = np.maximum(np.diff(hours)[:-1], np.diff(hours)[1:]) <= SPIKE_GAP_HOURS
-    spike[1:-1] = (
-        near & (rise * fall > 0) & (height > np.maximum(SPIKE_RATIO * base, SPIKE_LEAST))
-        & (np.abs(after - before) <= SPIKE_RETURN * height)
-    )
-    return spike

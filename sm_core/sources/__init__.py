@@ -14,19 +14,23 @@ from sm_core.sources.names import identify, newest
 
 if TYPE_CHECKING:
     from sm_core.sources.inspect import Description, describe
-    from sm_core.sources.ismn import read_ismn
+    from sm_core.sources.ismn import import_ismn, read_ismn
     from sm_core.sources.rda import RdaPage, read_rda, read_rda_sites
+    from sm_core.sources.station_csv import read_station_csv
     from sm_core.sources.station_files import read_stations
     from sm_core.sources.stations import StationSeries
+    from sm_core.sources.uscrn import read_uscrn
 
 __all__ = [
-    "SOURCES", "VARIABLES", "Description", "RdaPage", "StationSeries", "decode", "describe", "identify", "newest",
-    "read_ismn", "read_rda", "read_rda_sites", "read_stations", "source",
+    "SOURCES", "VARIABLES", "Description", "RdaPage", "StationSeries", "decode", "describe", "identify",
+    "import_ismn", "newest", "read_ismn", "read_rda", "read_rda_sites", "read_station_csv", "read_stations",
+    "read_uscrn", "source",
 ]
 
 _LATER = {
     "Description": "inspect", "RdaPage": "rda", "StationSeries": "stations", "describe": "inspect",
-    "read_ismn": "ismn", "read_rda": "rda", "read_rda_sites": "rda", "read_stations": "station_files",
+    "import_ismn": "ismn", "read_ismn": "ismn", "read_rda": "rda", "read_rda_sites": "rda",
+    "read_station_csv": "station_csv", "read_stations": "station_files", "read_uscrn": "uscrn",
 }
 
 

@@ -76,6 +76,17 @@ def _gleam(source_id: str, title: str, version: str, variable: str, grid: str, e
     )
 
 
+def _uscrn(product: str, prefix: str, cadence: str) -> Source:
+    return Source(
+        source_id=f"USCRN.{product}", provider="NOAA NCEI",
+        title=f"U.S. Climate Reference Network, soil moisture, {cadence}, a station's year",
+        filename=rf"{prefix}\d{{2}}-(?P<year>\d{{4}})-(?P<part>[A-Z]{{2}}_\w+)\.txt",
+        variables=("sm_surface", "sm_rootzone"), cadence_days=1, period_days=366, native_grid="points",
+        starts=dt.date(2009, 6, 1), licence="Open (U.S. government)",
+        citation="Bell et al. (2013), J. Hydrometeorol. 14, 977-988, doi:10.1175/JHM-D-12-0146.1",
+    )
+
+
 SOURCES: tuple[Source, ...] = (
     _lst("MOD11A1", "Terra MODIS land surface temperature, daily, 1 km", "10.5067/MODIS/MOD11A1.061",
          dt.date(2000, 2, 24), "VJ121A1D.002"),
@@ -149,6 +160,14 @@ SOURCES: tuple[Source, ...] = (
         filename=r"rda_(?P<date>\d{8})_(?P<end>\d{8})(?:_(?P<part>\w+))?\.xml", variables=("sm_surface",),
         cadence_days=1, period_days=1, native_grid="points", starts=dt.date(2010, 1, 1),
         licence="Korea Open Government Licence type 1", citation="RDA National Institute of Agricultural Sciences",
+    ),
+    _uscrn("hourly02", "CRNH02", "hourly"),
+    _uscrn("daily01", "CRND01", "daily"),
+    Source(
+        source_id="CSV", provider="Operator", title="Station readings of any network, CSV (station-csv.md)",
+        filename=r"stations_(?P<part>\w+)_(?P<date>\d{8})_(?P<end>\d{8})\.csv",
+        variables=("sm_surface", "sm_rootzone"), cadence_days=1, period_days=1, native_grid="points",
+        starts=dt.date(1952, 1, 1), licence="As agreed with the network", citation="The network",
     ),
 )
 

@@ -18,6 +18,8 @@ from sm_core.sources.embedded import local_granule_id
 from sm_core.sources.ismn import read_ismn
 from sm_core.sources.names import identify
 from sm_core.sources.rda import read_rda
+from sm_core.sources.station_csv import MOST_NAMED, read_station_csv
+from sm_core.sources.station_files import read_stations
 from sm_core.sources.stations import StationSeries
 
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{8})(?!\d)")
@@ -98,6 +100,7 @@ def describe(path: Path) -> Description:
     GranuleCorruptError   SM205, cut short or undecodable.
     SchemaDriftError      SM206, UnitsError SM303: see :func:`~sm_core.sources.decode`.
     StationFileError      SM208, a station file in which nothing can be read.
+    UnsafeContentError    SM210, an archive or XML bomb.
     """
     if path.is_dir() or path.suffix in (".stm", ".zip"):
         return _stations(path, "ISMN", read_ismn(path), ())
@@ -107,7 +110,13 @@ def describe(path: Path) -> Description:
         return _stations(path, "RDA", page.series, (note,))
     if path.suffix.lower() in (".tif", ".tiff"):
         return _product(path)
-    granule = identify(path) or identify(path.with_name(local_granule_id(path) or path.name))
+    named = identify(path)
+    if named and named.source_id == "CSV":
+        found = read_station_csv(path)
+        return _stations(path, "CSV", found.series, tuple(map(str, found.problems[:MOST_NAMED])))
+    if named and source(named.source_id).native_grid == "points":
+        return _stations(path, named.source_id, read_stations(path), ())
+    granule = named or identify(path.with_name(local_granule_id(path) or path.name))
     if granule is None:
         return Description(name=path.name, kind="unknown", notes=("no declared source has such a file name",))
     return _granule(path, granule)

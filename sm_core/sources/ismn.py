@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from sm_core.domain import Station
-from sm_core.errors import StationFileError
+from sm_core.errors import StationFileError, UnsafeContentError
 from sm_core.sources.stations import StationSeries, content, rows, station_id
+from sm_core.sources.unpack import Member, fingerprint, members
 
 LEAST_VALUE = -90.0
 """Anything below is "no value" (-99, -999.99, -9999)."""
@@ -35,8 +36,39 @@ _HEADER_VALUE, _CEOP_VALUE, _CEOP_PLACE = 2, 12, 4
 _log = logging.getLogger(__name__)
 
 
+class IsmnFile(NamedTuple):
+    """One soil-moisture file: its name, what tells its content from another, and what it holds."""
+
+    name: str
+    fingerprint: str
+    series: StationSeries
+
+
+def import_ismn(path: Path, *, seen: Collection[str] = ()) -> Iterator[IsmnFile]:
+    """Read the soil-moisture files of a .stm file, a folder, or a zip archive, one at a time.
+
+    Parameters
+    ----------
+    path
+        Folders and archives may hold archives.
+    seen
+        Fingerprints of files that were read before. They are not read again; those in archives are not unpacked.
+
+    Yields
+    ------
+    One entry per file that is new or has changed, in the order of names. A file that cannot be read is logged and
+    left out, so is an archive that a folder holds.
+
+    Raises
+    ------
+    StationFileError     SM208, ``path`` cannot be opened, or is no readable archive.
+    UnsafeContentError   SM210, ``path`` is an archive bomb.
+    """
+    yield from _imported(path, frozenset(seen), [])
+
+
 def read_ismn(path: Path) -> tuple[StationSeries, ...]:
-    """Read all soil-moisture sensors of a .stm file, a folder, or a zip archive (folders may hold archives).
+    """Read all soil-moisture sensors of a .stm file, a folder, or a zip archive (both may hold archives).
 
     Returns
     -------
@@ -45,17 +77,12 @@ def read_ismn(path: Path) -> tuple[StationSeries, ...]:
 
     Raises
     ------
-    StationFileError   SM208, no soil-moisture file, or none that can be read.
+    StationFileError     SM208, no soil-moisture file, or none that can be read.
+    UnsafeContentError   SM210, ``path`` is an archive bomb.
     """
     found: dict[str, StationSeries] = {}
     failures: list[StationFileError] = []
-    for name, text in _files(path):
-        try:
-            series = read_stm(text, name=name)
-        except StationFileError as failure:
-            _log.warning("station file skipped: file=%s reason=%s", name, failure)
-            failures.append(failure)
-            continue
+    for _, _, series in _imported(path, frozenset(), failures):
         known = found.get(series.station.station_id)
         found[series.station.station_id] = _joined(known, series) if known else series
     if not found:
@@ -202,29 +229,31 @@ def _station(words: list[bytes], file_name: str) -> Station:
     )
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each soil-moisture file."""
+def _imported(path: Path, seen: frozenset[str], failures: list[StationFileError]) -> Iterator[IsmnFile]:
+    for member in _files(path):
+        if member.fingerprint not in seen:
+            try:
+                series = read_stm(member.read(), name=member.name)
+            except StationFileError as failure:
+                _log.warning("station file skipped: file=%s reason=%s", member.name, failure)
+                failures.append(failure)
+                continue
+            yield IsmnFile(member.name, member.fingerprint, series)
+
+
+def _files(path: Path) -> Iterator[Member]:
     if path.is_dir():
         for entry in sorted(path.rglob("*")):
             if entry.suffix in (".stm", ".zip"):
                 try:
                     yield from _files(entry)
-                except StationFileError as failure:
+                except (StationFileError, UnsafeContentError) as failure:
                     _log.warning("station archive skipped: file=%s reason=%s", entry.name, failure)
     elif path.suffix == ".zip":
-        yield from _members(path)
+        yield from members(path, _is_soil_moisture)
     elif _is_soil_moisture(path.name):
-        yield path.name, content(path)
-
-
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if _is_soil_moisture(PurePosixPath(name).name):
-                    yield name, archive.read(name)
-    except (zipfile.BadZipFile, OSError) as cause:
-        raise StationFileError(f"{path.name} is no readable zip archive: {cause}") from cause
+        text = content(path)
+        yield Member(path.name, fingerprint(text), lambda: text)
 
 
 def _is_soil_moisture(name: str) -> bool:

@@ -10,15 +10,14 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 import pandas as pd
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from sm_core.domain import Station
 from sm_core.errors import StationFileError
 from sm_core.sources.stations import StationSeries, content, rows, station_id
+from sm_core.sources.unpack import parse_xml
 
 NETWORK = "RDA"
 SENSOR = "soil_Wt"
@@ -74,10 +73,11 @@ def read_rda(source: Path | bytes, *, sites: Mapping[str, tuple[float, float]]) 
 
     Raises
     ------
-    StationFileError   SM208, not such an answer, or one with an error code (in the message).
+    StationFileError     SM208, not such an answer, or one with an error code (in the message).
+    UnsafeContentError   SM210, an XML bomb.
     """
     name = source.name if isinstance(source, Path) else "answer"
-    root = _root(content(source), name)
+    root = parse_xml(content(source), f"RDA {name}")
     code = (root.findtext("header/result_Code") or "").strip()
     if code == NO_DATA:
         return RdaPage((), 0, 0, ())
@@ -98,10 +98,11 @@ def read_rda_sites(source: Path | bytes) -> dict[str, tuple[float, float]]:
 
     Raises
     ------
-    StationFileError   SM208, not such an answer, or none of its stations has a place.
+    StationFileError     SM208, not such an answer, or none of its stations has a place.
+    UnsafeContentError   SM210, an XML bomb.
     """
     name = source.name if isinstance(source, Path) else "site list"
-    root = _root(content(source), name)
+    root = parse_xml(content(source), f"RDA {name}")
     sites = {}
     for item in root.iter("item"):
         code, lat, lon = (item.findtext(field) or "" for field in ("Obsr_Spot_Code", "Instl_La", "Instl_Lo"))
@@ -112,14 +113,6 @@ def read_rda_sites(source: Path | bytes) -> dict[str, tuple[float, float]]:
     if not sites:
         raise StationFileError(f"RDA {name} locates no station: {_refusal(root)}")
     return sites
-
-
-def _root(text: bytes, name: str) -> Element:
-    try:
-        root: Element = fromstring(text)
-    except (ParseError, DefusedXmlException, ValueError) as cause:
-        raise StationFileError(f"RDA {name} is not XML: {cause}", begins=text[:40]) from cause
-    return root
 
 
 def _refusal(root: Element) -> str:

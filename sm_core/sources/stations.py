@@ -11,6 +11,12 @@ import pandas as pd
 from sm_core.domain import Station
 from sm_core.errors import StationFileError
 
+SURROUNDINGS = (
+    "soil_temperature", "air_temperature", "precipitation", "model_soil_temperature", "model_precipitation",
+)
+"""Columns that a series may have beside its values: temperatures [degC], rain since the reading before [mm]; measured
+at the station, or a model's."""
+
 
 @dataclass(frozen=True)
 class StationSeries:
@@ -22,7 +28,8 @@ class StationSeries:
         Sensor, place and depth.
     values
         Indexed by ``time`` (UTC, datetime64[ns], ascending, unique); columns ``value`` [m3 m-3, NaN = unknown],
-        ``flag`` (of the network's own quality control) and ``provider_flag``, both texts, empty when there is none.
+        ``flag`` (of the network's own quality control) and ``provider_flag``, both texts, empty when there is none;
+        and any of ``SURROUNDINGS``, float64.
     bad_lines
         Lines that could not be read.
     repeated_times

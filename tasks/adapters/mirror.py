@@ -17,7 +17,7 @@ from sm_core.sources import identify
 if TYPE_CHECKING:
     import xarray as xr
 
-STATION_SOURCES = ("ISMN", "RDA")
+STATION_SOURCES = ("ISMN", "RDA", "USCRN.hourly02", "USCRN.daily01", "CSV")
 _BLOCK = 1 << 20
 BULK_DAYS = 150
 """Longer periods are simulated as a whole, in worker processes; starting those takes seconds."""

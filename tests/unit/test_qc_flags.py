@@ -72,7 +72,7 @@ def test_a_series_all_in_per_cent():
 
 @pytest.mark.parametrize(("readings", "stuck"), [(48, False), (49, True)])
 def test_stuck_from_48_hours(readings, stuck):
-    values = np.concatenate([smooth(10), np.full(readings, 0.25), smooth(10)])
+    values = np.concatenate([smooth(10), np.full(readings, 0.299), 0.298 - 1e-4 * np.arange(10)])
     found = codes(values)
     assert found[10:10 + readings] == (["STUCK"] if stuck else [""]) * readings
     assert set(found[:10] + found[10 + readings:]) == {""}

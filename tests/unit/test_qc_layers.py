@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sm_core.domain import Station
-from sm_core.qc import check_series, daily_layers, root_zone_weights
+from sm_core.qc import check_series, daily_layers, daily_rootzone_40, root_zone_weights
 from sm_core.sources.stations import StationSeries
 
 
@@ -137,5 +137,30 @@ def test_stations_are_kept_apart_and_in_order():
 
 def test_nothing_in_nothing_out():
     nothing, something = (daily_layers([sensor(0.05, values)]) for values in ([np.nan, -1.0], wobble(0.2, 1)))
+    assert len(nothing) == 0
+    assert nothing.dtypes.astype(str).to_dict() == something.dtypes.astype(str).to_dict()
+
+
+def test_upper_root_zone_is_another_quantity_under_its_own_name():
+    """10, 20, 30 cm stand for 15, 10, 15 of 40 cm: 0.375 x 0.20 + 0.25 x 0.24 + 0.375 x 0.28 = 0.24."""
+    sensors = [sensor(depth, wobble(value, 2)) for depth, value in {0.10: 0.20, 0.20: 0.24, 0.30: 0.28}.items()]
+    table = daily_rootzone_40(sensors)
+    assert list(table) == ["station_id", "lon", "lat", "day", "sm_rootzone_40"]
+    assert table["sm_rootzone_40"].to_numpy() == pytest.approx([0.24, 0.24])
+    assert table["day"].tolist() == [pd.Timestamp("2020-06-01"), pd.Timestamp("2020-06-02")]
+    assert "sm_rootzone_40" not in daily_layers(sensors)
+    assert daily_layers(sensors)["sm_rootzone"].isna().all()
+
+
+def test_upper_root_zone_needs_two_depths_and_70_per_cent():
+    assert len(daily_rootzone_40([sensor(0.10, wobble(0.2, 1))])) == 0
+    assert len(daily_rootzone_40([sensor(0.05, wobble(0.2, 1)), sensor(0.10, wobble(0.2, 1))])) == 0   # to 15 cm
+    deep = daily_rootzone_40([sensor(0.05, wobble(0.2, 1)), sensor(0.60, wobble(0.4, 1))])
+    # 0 to 32.5 cm and 32.5 to 40 cm: 0.8125 x 0.2 + 0.1875 x 0.4 = 0.2375
+    assert deep["sm_rootzone_40"].item() == pytest.approx(0.2375)
+
+
+def test_upper_root_zone_of_nothing():
+    nothing, something = daily_rootzone_40([]), daily_rootzone_40([sensor(d, wobble(0.2, 1)) for d in (0.1, 0.3)])
     assert len(nothing) == 0
     assert nothing.dtypes.astype(str).to_dict() == something.dtypes.astype(str).to_dict()

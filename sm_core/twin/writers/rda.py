@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import pandas as pd
 
@@ -44,22 +44,36 @@ def write_rda_daily(
     -------
     Path of the file, ``rda_<first day>_<last day>_p<page>.xml``.
     """
+    last = calendar.monthrange(year, month)[1]
+    path = Path(directory) / f"rda_{year}{month:02d}01_{year}{month:02d}{last}_p{page:02d}.xml"
+    with replacing(path) as temporary:
+        temporary.write_bytes(daily_answer(rows, page=page, page_size=page_size))
+    return path
+
+
+def daily_answer(rows: pd.DataFrame, *, page: int, page_size: int, total: int | None = None) -> bytes:
+    """One page of an answer, XML in UTF-8.
+
+    Parameters
+    ----------
+    rows, page, page_size
+        As for :func:`write_rda_daily`, for any period.
+    total
+        ``total_Count`` where ``rows`` are not all of them.
+    """
     begin = (page - 1) * page_size
     shown = rows.iloc[begin:begin + page_size]
     response = Element("response")
     header, body = SubElement(response, "header"), SubElement(response, "body")
     code, message = NO_DATA if shown.empty else SUCCESS
     _add(header, {"result_Code": code, "result_Msg": message})
-    _add(body, {"rcdcnt": len(shown), "page_No": page, "total_Count": len(rows)})
+    _add(body, {"rcdcnt": len(shown), "page_No": page, "total_Count": len(rows) if total is None else total})
     items = SubElement(body, "items")
     columns = [shown[field].tolist() if field in shown else [None] * len(shown) for field in FIELDS]
     for number, values in enumerate(zip(*columns, strict=True), begin + 1):
         _add(SubElement(items, "item"), {"no": number, **dict(zip(FIELDS, values, strict=True))})
-    last = calendar.monthrange(year, month)[1]
-    path = Path(directory) / f"rda_{year}{month:02d}01_{year}{month:02d}{last}_p{page:02d}.xml"
-    with replacing(path) as temporary:
-        ElementTree(response).write(temporary, encoding="UTF-8", xml_declaration=True, short_empty_elements=False)
-    return path
+    answer: bytes = tostring(response, encoding="UTF-8", xml_declaration=True, short_empty_elements=False)
+    return answer
 
 
 def _add(parent: Element, values: dict[str, _Cell]) -> None:

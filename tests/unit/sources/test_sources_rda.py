@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sm_core.errors import ForeignFileError, StationFileError
+from sm_core.errors import ForeignFileError, StationFileError, UnsafeContentError
 from sm_core.sources import read_rda, read_rda_sites, read_stations
 
 SITES = {"230802A001": (128.46, 37.18), "477802A001": (127.02, 37.27)}
@@ -98,13 +98,23 @@ def test_refusal_of_the_portal_has_another_form() -> None:
 
 @pytest.mark.parametrize("content", [
     b"", b"API token quota exceeded", b"<response><header>", b"<html><body>429</body></html>",
-    b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><response>&b;</response>',
     answer((A, "a", "20240701", "20")),
 ])
 def test_other_answers_are_coded_errors(content: bytes) -> None:
     with pytest.raises(StationFileError) as caught:
         read_rda(content, sites=SITES)
     assert caught.value.code == "SM208"
+
+
+@pytest.mark.parametrize("content", [
+    b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><response>&b;</response>',
+    b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><response>&a;</response>',
+])
+def test_entities_are_refused(content: bytes) -> None:
+    for read in (lambda: read_rda(content, sites=SITES), lambda: read_rda_sites(content)):
+        with pytest.raises(UnsafeContentError) as caught:
+            read()
+        assert caught.value.code == "SM210"
 
 
 SITE_LIST = (
