@@ -21,6 +21,8 @@ USER sm
 ENV PATH=/opt/sm-daily/bin:$PATH \
     SM_DATA=/data \
     PYTHONUNBUFFERED=1
+# compiles the fusion kernel into the user's cache
+RUN python -m sm_core.fusion
 VOLUME /data
 ENTRYPOINT ["sm-daily"]
 CMD ["--help"]

@@ -71,6 +71,6 @@ NDVI_PARAMS = EstarfmParams(
 )
 """NDVI [1] at 1 km from a coarse product of 0.05°."""
 LST_PARAMS = EstarfmParams(
-    uncertainty=0.7, valid_range=(200.0, 350.0), min_coarse_change=3.0, evenness=0.5, coarse_cell=5, registration=0.85,
+    uncertainty=0.63, valid_range=(200.0, 350.0), min_coarse_change=3.0, evenness=0.5, coarse_cell=5, registration=0.77,
 )
 """Land surface temperature [K] at 1 km from a coarse product of 0.05°."""

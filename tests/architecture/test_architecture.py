@@ -34,6 +34,14 @@ def test_source_table_equals_the_declarations() -> None:
     assert rows == [(source.source_id, source.title) for source in SOURCES]
 
 
+def test_tests_that_the_docs_name_exist() -> None:
+    known = {match for path in (ROOT / "tests").rglob("test_*.py")
+             for match in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")) + [path.stem]}
+    named = {name for path in (ROOT / "docs").glob("*.md")
+             for name in re.findall(r"\b(test_\w+)", path.read_text(encoding="utf-8"))}
+    assert named and not named - known
+
+
 def test_error_codes_are_unique_and_in_their_family() -> None:
     classes = [cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, errors.SmError)]
     codes = [cls.code for cls in classes]
