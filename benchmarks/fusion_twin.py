@@ -26,7 +26,7 @@ from sm_core.sources import decode, identify
 from sm_core.sources.observed import with_solar_hour
 from sm_core.twin.archive import create, materialise
 from sm_core.twin.spec import TwinSpec
-from sm_core.twin.world import World
+from sm_core.twin.world import World, open_world
 
 REGION = Path(__file__).resolve().parents[1] / "deployments" / "regions" / "demo.yaml"
 FIRST, LAST = dt.date(2018, 1, 1), dt.date(2018, 12, 31)
@@ -46,10 +46,10 @@ class Year:
     """One simulated year, on the region's grid."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        region = load_region(REGION)
         record_start = dt.date(FIRST.year - 1, 6, 1)
-        spec = TwinSpec(region=region, start=FIRST, end=LAST, record_start=record_start, seed=seed, stations=8)
-        self.world: World = create(spec, folder)
+        spec = TwinSpec(region=load_region(REGION), start=FIRST, end=LAST, record_start=record_start, seed=seed,
+                        stations=8)
+        self.world: World = open_world(folder) if (folder / "twin.yaml").is_file() else create(spec, folder)
         self.folder = folder
         materialise(self.world, (LST_FINE, LST_COARSE, NDVI_FINE, NDVI_COARSE), FIRST, LAST, processes=2)
         self.lst_fine, self.lst_coarse = self._gridded(LST_FINE, "mean"), self._gridded(LST_COARSE, "bilinear")

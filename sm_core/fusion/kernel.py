@@ -27,8 +27,8 @@ STEP = 4
 """Window columns that the innermost loop takes at once."""
 BLOCK = 128
 LANES = 16
-"""Most targets of a block, and what their number is rounded up to (one vector of float32). A block ends early at a
-gap of more than ``LANES`` unwanted pixels."""
+"""Most targets of a block (a multiple of ``LANES``), and what their number is rounded up to: one vector of float32. A
+block ends early at a gap of more than ``LANES`` unwanted pixels."""
 COUNT, WEIGHT = range(2)
 SHARED_SUMS = 2
 """Sums over the similar pixels that all bands share; those of each band follow."""

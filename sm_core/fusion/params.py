@@ -66,7 +66,7 @@ class EstarfmParams(Record):
 
 
 NDVI_PARAMS = EstarfmParams(
-    uncertainty=0.02, valid_range=(-0.2, 1.0), min_coarse_change=0.02, evenness=0.5, coarse_cell=5, registration=1.0,
+    uncertainty=0.02, valid_range=(-0.2, 1.0), min_coarse_change=0.02, evenness=0.5, coarse_cell=5, registration=0.93,
     trend=3.0,
 )
 """NDVI [1] at 1 km from a coarse product of 0.05°."""
