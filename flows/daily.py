@@ -13,7 +13,7 @@ from tasks.drought import drought_day
 from tasks.fuse import fuse_day
 from tasks.grid import grid_inputs
 from tasks.inputs import fetch_inputs, resolve_inputs
-from tasks.models import resolve_models
+from tasks.models import resolve_models, resolve_stand_ins
 from tasks.publish import already_published, publish_day
 from tasks.report import report_run
 from tasks.runs import Run
@@ -41,14 +41,14 @@ def _make(run: Run) -> RunRecord:
     with run.step("fetch"):
         fetch_inputs(request)
     with run.step("resolve"):
-        run.models = resolve_models(request.region_id)
-        run.inputs = inputs = resolve_inputs(request)
-    downscaler, corrector, climatology = run.models
+        serving = downscaler, corrector, climatology = resolve_models(request.region_id)
+        stand_ins = resolve_stand_ins(request.region_id)
+        inputs = run.resolved(resolve_inputs(request, stand_ins), serving)
     if not inputs.missing and (item := already_published(request.region_id, inputs, run.models)):
         return run.close("unchanged", item)
     with run.step("grid"):
         while (gridded := grid_inputs(inputs)).rejected:     # unreadable files are quarantined; the next best serve
-            run.inputs = inputs = resolve_inputs(request)
+            inputs = run.resolved(resolve_inputs(request, stand_ins), serving)
     if inputs.missing:
         return run.close("waiting")
     with run.step("fuse"):

@@ -6,6 +6,7 @@ import xarray as xr
 
 from sm_core.domain import DailyInputs, GriddedInputs, ModelVersion, RasterRef
 from sm_core.downscaling import Downscaler, build_features, downscale
+from sm_core.errors import GridMismatchError
 from tasks.adapters.scratch import identity_of, load
 from tasks.policy import sm_task
 from tasks.wiring import services
@@ -48,6 +49,10 @@ def coarse_sm(gridded: GriddedInputs) -> xr.Dataset:
         xr.concat([load(r.raster) for r in gridded.of(role)], dim="time", combine_attrs="drop_conflicts")
         for role in ("ssm_coarse", "rzsm_coarse")
     ]
+    first, second = layers
+    if not (first.y.equals(second.y) and first.x.equals(second.x)):
+        raise GridMismatchError("the two layers of coarse soil moisture lie on different lattices",
+                                surface=first.attrs.get("source_id"), rootzone=second.attrs.get("source_id"))
     return xr.merge(layers, join="inner", combine_attrs="drop_conflicts")
 
 

@@ -39,6 +39,8 @@ def _coarse_flags(inputs: DailyInputs) -> QaFlag:
             flags |= QaFlag.COARSE_PROVISIONAL
         if slot.source_id != region.sources_for(slot.role)[0]:
             flags |= QaFlag.COARSE_SUBSTITUTE
+    if any(inputs.slot(role).model is not None for role in ("lst_coarse", "ndvi_coarse")):
+        flags |= QaFlag.STATE_SUBSTITUTE
     if any(slot.reason and "tiles missing" in slot.reason for slot in inputs.slots):
         flags |= QaFlag.TILE_MISSING
     return flags

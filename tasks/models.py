@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sm_core.domain import ModelVersion
+from sm_core.domain import ModelKind, ModelVersion
+from sm_core.errors import ModelNotFoundError
 from tasks.policy import sm_task
 from tasks.wiring import services
+
+STAND_INS: tuple[ModelKind, ...] = ("mapping", "normals")
+"""What makes substitutes fit; a region can do without."""
 
 
 @sm_task
@@ -22,3 +26,16 @@ def resolve_models(region_id: str) -> tuple[ModelVersion, ...]:
         registry.champion(region_id, "corrector"),
         registry.champion(region_id, "climatology"),
     )
+
+
+@sm_task
+def resolve_stand_ins(region_id: str) -> tuple[ModelVersion, ...]:
+    """Those models of substitutes that are in service."""
+    registry = services().registry
+    found = []
+    for kind in STAND_INS:
+        try:
+            found.append(registry.champion(region_id, kind))
+        except ModelNotFoundError:
+            continue
+    return tuple(found)

@@ -44,6 +44,11 @@ class Run:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             self._steps.append(StepCost(step=name, seconds=round(seconds() - begun, 3), peak_mb=round(peak, 1)))
 
+    def resolved(self, inputs: DailyInputs, serving: tuple[ModelVersion, ...]) -> DailyInputs:
+        """Keep what the day is made from: inputs, and the models in service with those of substitutes."""
+        self.inputs, self.models = inputs, (*serving, *inputs.models)
+        return inputs
+
     def close(self, outcome: Outcome, item: ProductItem | None = None, error: SmError | None = None) -> RunRecord:
         """Write the run record; a failed run keeps the error's code, message and remedy."""
         record = RunRecord(

@@ -24,6 +24,7 @@ from sm_core.domain import (
     ModelVersion,
     RasterRef,
     Record,
+    Region,
     Role,
 )
 from sm_core.downscaling import DownscalingParams, TrainingDay
@@ -33,7 +34,7 @@ from sm_core.errors import InsufficientInputsError, TooFewSamplesError
 from sm_core.grid import Nesting, to_grid
 from sm_core.grid.resample import How
 from sm_core.qc import check_series, daily_layers
-from sm_core.sources import decode, read_stations
+from sm_core.sources import decode, read_stations, source
 from sm_core.sources.matching import wanted_periods
 from sm_core.validation import SkillTable, Split, at_stations, spatial_blocks, station_skill, truth_skill
 from tasks.adapters.scratch import identity_of, load
@@ -50,6 +51,8 @@ _log = logging.getLogger(__name__)
 GAP_DAYS = 30
 """Between the days that a model learns from and the days it is judged on: the memory of the root zone."""
 JUDGED_SHARE = 0.5
+RECORD_YEARS = 25
+"""Of coarse soil moisture before the training, for the climatology."""
 COARSE_ROLES: dict[Layer, Role] = {"sm_surface": "ssm_coarse", "sm_rootzone": "rzsm_coarse"}
 BLOCK_KM = 50.0
 BUFFER_KM = 10.0
@@ -151,8 +154,15 @@ def prepare_archive(plan: TrainingPlan) -> None:
     region = here.region(plan.region_id)
     _log.info("looking for granules of %d days", len(plan.training_days) + len(plan.judged_days))
     here.archive.prepare([
-        period for day in (*plan.training_days, *plan.judged_days) for period in wanted_periods(region, day)
-    ])
+        period for day in (*plan.training_days, *plan.judged_days)
+        for period in wanted_periods(region, day, stand_ins=())
+    ] + _record_periods(region, plan), tiles=region.tiles, as_of=plan.as_of)
+
+
+def _record_periods(region: Region, plan: TrainingPlan) -> list[tuple[str, dt.date, dt.date]]:
+    first = dt.date(plan.training_days[0].year - RECORD_YEARS, 1, 1)
+    return [(name, first, plan.judged_days[-1]) for role in COARSE_ROLES.values()
+            for name in region.sources_for(role)[:1] if source(name).period_days > 1]
 
 
 @sm_task
@@ -377,6 +387,6 @@ def _record(inputs: DailyInputs, role: Role) -> xr.Dataset:
     here = services()
     slot = inputs.slot(role)
     region = here.region(inputs.region_id)
-    files = [g for g in here.archive.granules() if g.source_id == slot.source_id]
+    files = [g for g in here.archive.granules(inputs.as_of) if g.source_id == slot.source_id]
     parts = [decode(Path(g.uri), bounds=region.lonlat_bounds) for g in sorted(files, key=lambda g: g.start)]
     return xr.concat(parts, dim="time", combine_attrs="drop_conflicts")

@@ -26,7 +26,7 @@ from sm_core.domain.quality import CorrectionFlag, QaFlag
 from sm_core.domain.record import Record
 from sm_core.domain.region import Region, RoleSources, StaticLayer, load_region
 from sm_core.domain.run import Outcome, RunRecord, StepCost
-from sm_core.domain.source import LAYERS, Granule, Layer, Role, Source, Variable
+from sm_core.domain.source import LAYERS, Granule, Layer, Role, Source, Substitute, Variable
 from sm_core.domain.station import Station
 
 __all__ = [
@@ -34,5 +34,6 @@ __all__ = [
     "FileRef", "GateResult", "Granule",
     "Grid", "GriddedGranule", "GriddedInputs", "InputSlot", "Layer", "Maturity", "ModelKind", "ModelVersion",
     "Outcome", "Product", "ProductItem", "ProductVariable", "QaFlag", "RasterRef", "Record", "Region", "Rejection",
-    "Role", "RoleSources", "RunRecord", "Source", "StaticLayer", "Station", "StepCost", "Variable", "load_region",
+    "Role", "RoleSources", "RunRecord", "Source", "StaticLayer", "Station", "StepCost", "Substitute", "Variable",
+    "load_region",
 ]

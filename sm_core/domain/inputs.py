@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 from typing import Literal
 
+from sm_core.domain.model import ModelVersion
 from sm_core.domain.record import Record
 from sm_core.domain.source import Granule, Role
 
@@ -63,13 +64,14 @@ class DailyRequest(Record):
 
 
 class InputSlot(Record):
-    """What fills one input role on one day, or why nothing does."""
+    """What fills one input role on one day, or why nothing does; ``model`` is what makes a substitute fit."""
 
     role: Role
     status: SlotStatus
     source_id: str | None
     granules: tuple[Granule, ...] = ()
     provisional: bool = False
+    model: ModelVersion | None = None
     reason: str | None = None
 
 
@@ -88,6 +90,11 @@ class DailyInputs(Record):
     @property
     def granules(self) -> tuple[Granule, ...]:
         return tuple(granule for slot in self.slots for granule in slot.granules)
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """The models that substitutes came by, each once."""
+        return tuple(dict.fromkeys(slot.model for slot in self.slots if slot.model is not None))
 
     @property
     def fingerprint(self) -> str:

@@ -21,6 +21,7 @@ class QaFlag(IntFlag):
     CLIPPED = 1 << 12
     TILE_MISSING = 1 << 13
     UNCORRECTED = 1 << 14
+    STATE_SUBSTITUTE = 1 << 15
 
 
 class CorrectionFlag(IntEnum):

@@ -11,7 +11,8 @@ _TITLE: dict[Layer, str] = {"sm_surface": "Surface soil moisture", "sm_rootzone"
 _MOISTURE = Encoding(dtype="uint16", scale=0.0001, nodata=65535)
 _PERCENT = Encoding(dtype="uint16", scale=0.01, nodata=65535)
 _CLASSES = Encoding(dtype="uint8", nodata=UNKNOWN, overviews="mode")
-_BITS = Encoding(dtype="uint16", nodata=65535, overviews="nearest")
+_BITS = Encoding(  # 65535 is no value: a cell is of little trust or uncorrected, never both
+    dtype="uint16", nodata=65535, overviews="nearest")
 
 _QA_MEANINGS = {
     QaFlag.LST_GAP_FILLED: "land surface temperature gap-filled",
@@ -29,6 +30,7 @@ _QA_MEANINGS = {
     QaFlag.CLIPPED: "clipped to the physical range",
     QaFlag.TILE_MISSING: "a tile of the fine inputs is missing",
     QaFlag.UNCORRECTED: "not corrected by stations",
+    QaFlag.STATE_SUBSTITUTE: "coarse temperature or vegetation index from a substitute",
 }
 
 
@@ -68,7 +70,7 @@ _DROUGHT_CLASS = ProductVariable(
 _QA_FLAGS = ProductVariable(
     encoding=_BITS,
     variable=Variable(name="qa_flags", long_name="Quality flags", standard_name="quality_flag", units="1",
-                      valid_range=(0, 32767)),
+                      valid_range=(0, 65534)),
     flag_bits=tuple((flag.bit_length() - 1, _QA_MEANINGS[flag]) for flag in QaFlag),
 )
 

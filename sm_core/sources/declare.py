@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sm_core.domain import Source, Variable
+from sm_core.domain import Role, Source, Substitute, Variable
 from sm_core.errors import ForeignFileError
 
 NASA_LICENCE = "Open (NASA EOSDIS data use policy)"
@@ -27,7 +27,7 @@ def _lst(short_name: str, title: str, provider_doi: str, starts: dt.date, succes
     return Source(
         source_id=f"{short_name}.061", provider="LP DAAC", title=title, filename=_lpdaac_name(short_name, "hdf"),
         variables=("lst_day", "lst_night"), cadence_days=1, period_days=1, native_grid="sinusoidal_1km",
-        starts=starts, successor=successor, licence=NASA_LICENCE,
+        latency_days=0.4, due_after_days=4, starts=starts, successor=successor, licence=NASA_LICENCE,
         citation=f"Wan, Hook, Hulley (2021), {short_name} v061, doi:{provider_doi}",
     )
 
@@ -38,8 +38,9 @@ def _vi(short_name: str, version: str, title: str, doi: str, starts: dt.date, en
     return Source(
         source_id=f"{short_name}.{version}", provider="LP DAAC", title=title,
         filename=_lpdaac_name(short_name, "h5" if viirs else "hdf"), variables=("ndvi",),
-        cadence_days=8 if viirs else 16, period_days=16, native_grid="sinusoidal_1km", starts=starts, ends=ends,
-        successor=successor, licence=NASA_LICENCE, citation=f"Didan, Barreto ({short_name} v{version}), doi:{doi}",
+        cadence_days=8 if viirs else 16, period_days=16, native_grid="sinusoidal_1km", latency_days=2,
+        due_after_days=16 if viirs else 24, starts=starts, ends=ends, successor=successor, licence=NASA_LICENCE,
+        citation=f"Didan, Barreto ({short_name} v{version}), doi:{doi}",
     )
 
 
@@ -47,8 +48,8 @@ def _viirs_lst(short_name: str, variable: str, title: str, starts: dt.date, ends
                successor: str | None) -> Source:
     return Source(
         source_id=f"{short_name}.002", provider="LP DAAC", title=title, filename=_lpdaac_name(short_name, "h5"),
-        variables=(variable,), cadence_days=1, period_days=1, native_grid="sinusoidal_1km", starts=starts, ends=ends,
-        successor=successor, licence=NASA_LICENCE,
+        variables=(variable,), cadence_days=1, period_days=1, native_grid="sinusoidal_1km", latency_days=1,
+        due_after_days=5, starts=starts, ends=ends, successor=successor, licence=NASA_LICENCE,
         citation=f"Hulley, Hook ({short_name} v002), doi:10.5067/VIIRS/{short_name}.002",
     )
 
@@ -60,7 +61,8 @@ def _glass(source_id: str, title: str, tiled: bool, variable: str, days: int, gr
     return Source(
         source_id=source_id, provider="GLASS", title=title,
         filename=rf"{product}\.V\d{{2}}\.{_DATE}{tile}\.(?P<produced>\d{{7}})\.hdf", variables=(variable,),
-        cadence_days=days, period_days=days, native_grid=grid, starts=starts, ends=ends, licence=GLASS_LICENCE,
+        cadence_days=days, period_days=days, native_grid=grid, latency_days=400, due_after_days=850,
+        starts=starts, ends=ends, licence=GLASS_LICENCE,
         citation=GLASS_CITATION,
     )
 
@@ -71,18 +73,19 @@ def _gleam(source_id: str, title: str, version: str, variable: str, grid: str, e
     return Source(
         source_id=source_id, provider="GLEAM", title=title,
         filename=rf"{provider_name}_(?P<year>\d{{4}})_GLEAM_v(?P<produced>{version})\.nc", variables=(variable,),
-        cadence_days=1, period_days=366, native_grid=grid, starts=dt.date(1980, 1, 1), ends=ends,
+        cadence_days=1, period_days=366, native_grid=grid, latency_days=105, due_after_days=516,
+        starts=dt.date(1980, 1, 1), ends=ends,
         licence=GLEAM_LICENCE, citation=citation,
     )
 
 
-def _uscrn(product: str, prefix: str, cadence: str) -> Source:
+def _uscrn(product: str, prefix: str, cadence: str, latency_days: float) -> Source:
     return Source(
         source_id=f"USCRN.{product}", provider="NOAA NCEI",
         title=f"U.S. Climate Reference Network, soil moisture, {cadence}, a station's year",
         filename=rf"{prefix}\d{{2}}-(?P<year>\d{{4}})-(?P<part>[A-Z]{{2}}_\w+)\.txt",
         variables=("sm_surface", "sm_rootzone"), cadence_days=1, period_days=366, native_grid="points",
-        starts=dt.date(2009, 6, 1), licence="Open (U.S. government)",
+        latency_days=latency_days, due_after_days=3, starts=dt.date(2009, 6, 1), licence="Open (U.S. government)",
         citation="Bell et al. (2013), J. Hydrometeorol. 14, 977-988, doi:10.1175/JHM-D-12-0146.1",
     )
 
@@ -126,8 +129,9 @@ SOURCES: tuple[Source, ...] = (
         source_id="SPL4SMGP.008", provider="NSIDC",
         title="SMAP Level-4 surface (0-5 cm) and root-zone (0-100 cm) soil moisture, 3-hourly, 9 km",
         filename=r"SMAP_L4_SM_gph_(?P<date>\d{8})(?P<part>T\d{6})_V(?P<produced>v\d{4}_\d{3})\.h5",
-        variables=("sm_surface", "sm_rootzone"), cadence_days=1, period_days=1, native_grid="ease2_9km",
-        provisional=True, starts=dt.date(2015, 3, 31), licence=NASA_LICENCE,
+        variables=("sm_surface", "sm_rootzone"), cadence_days=1, period_days=1, files_per_period=8,
+        native_grid="ease2_9km", provisional=True, latency_days=2.5, due_after_days=6,
+        starts=dt.date(2015, 3, 31), licence=NASA_LICENCE,
         citation="Reichle et al., SMAP L4 Geophysical Data (SPL4SMGP) Version 8, NASA NSIDC DAAC",
     ),
     Source(
@@ -135,7 +139,7 @@ SOURCES: tuple[Source, ...] = (
         filename=r"C3S-SOILMOISTURE-L3S-SSMV-(?P<part>COMBINED|PASSIVE)-DAILY-(?P<date>\d{8})000000-"
                  r"(?:TCDR|ICDR)-v(?P<produced>[\d.]+)\.nc",
         variables=("sm_surface",), cadence_days=1, period_days=1, native_grid="latlon_0.25", provisional=True,
-        starts=dt.date(1978, 11, 1), licence="Copernicus licence",
+        latency_days=15, due_after_days=25, starts=dt.date(1978, 11, 1), licence="Copernicus licence",
         citation="Copernicus Climate Change Service, doi:10.24381/cds.d7782f18",
     ),
     Source(
@@ -158,11 +162,12 @@ SOURCES: tuple[Source, ...] = (
         source_id="RDA", provider="Rural Development Administration (Korea)",
         title="Agricultural weather stations, daily soil water",
         filename=r"rda_(?P<date>\d{8})_(?P<end>\d{8})(?:_(?P<part>\w+))?\.xml", variables=("sm_surface",),
-        cadence_days=1, period_days=1, native_grid="points", starts=dt.date(2010, 1, 1),
+        cadence_days=1, period_days=1, native_grid="points", latency_days=1, due_after_days=4,
+        starts=dt.date(2010, 1, 1),
         licence="Korea Open Government Licence type 1", citation="RDA National Institute of Agricultural Sciences",
     ),
-    _uscrn("hourly02", "CRNH02", "hourly"),
-    _uscrn("daily01", "CRND01", "daily"),
+    _uscrn("hourly02", "CRNH02", "hourly", 0.1),
+    _uscrn("daily01", "CRND01", "daily", 0.5),
     Source(
         source_id="CSV", provider="Operator", title="Station readings of any network, CSV (station-csv.md)",
         filename=r"stations_(?P<part>\w+)_(?P<date>\d{8})_(?P<end>\d{8})\.csv",
@@ -170,6 +175,14 @@ SOURCES: tuple[Source, ...] = (
         starts=dt.date(1952, 1, 1), licence="As agreed with the network", citation="The network",
     ),
 )
+
+SUBSTITUTES: tuple[Substitute, ...] = (
+    Substitute(role="ssm_coarse", source_id="SPL4SMGP.008", model="mapping"),
+    Substitute(role="rzsm_coarse", source_id="SPL4SMGP.008", model="mapping"),
+    Substitute(role="lst_coarse", source_id="GLASS08B31.V40.extended", model="normals", made_from="lst_fine"),
+    Substitute(role="ndvi_coarse", source_id="GLASS13B01.V10.extended", model="normals", made_from="ndvi_fine"),
+)
+"""What may stand in, if its model is in service; without it, such a source is passed over. See docs/methods.md."""
 
 _SOIL_WATER = "volume_fraction_of_condensed_water_in_soil"
 
@@ -204,6 +217,15 @@ def source(source_id: str) -> Source:
     if found is None:
         raise ForeignFileError("no such source is declared", source=source_id)
     return found
+
+
+def substitute(role: Role, source_id: str) -> Substitute | None:
+    """How a source stands in for others in a role; None when it serves as it is.
+
+    >>> substitute("ssm_coarse", "SPL4SMGP.008").model
+    'mapping'
+    """
+    return next((entry for entry in SUBSTITUTES if (entry.role, entry.source_id) == (role, source_id)), None)
 
 
 def variable(name: str) -> Variable:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
-from sm_core.domain import DailyInputs, DailyRequest, Granule, InputSlot, Region, Role
+from sm_core.domain import DailyInputs, DailyRequest, Granule, InputSlot, ModelKind, ModelVersion, Region, Role
 from sm_core.domain.record import Record
-from sm_core.sources.declare import source
+from sm_core.sources.declare import source, substitute
 from sm_core.sources.names import newest
+
+NO_MODELS: Mapping[ModelKind, ModelVersion | str] = MappingProxyType({})
 
 
 class RoleWindow(Record):
@@ -31,17 +35,30 @@ WINDOWS: tuple[RoleWindow, ...] = (
 """LST candidates lie within 16 days and NDVI composites within three periods: beyond, the surface has changed."""
 
 
-def wanted_periods(region: Region, day: dt.date) -> tuple[tuple[str, dt.date, dt.date], ...]:
-    """(source id, first day, last day) of everything that could serve ``day``, for whoever fetches ahead."""
-    return tuple(
+def wanted_periods(
+    region: Region, day: dt.date, *, stand_ins: Collection[Role] | None = None
+) -> tuple[tuple[str, dt.date, dt.date], ...]:
+    """(source id, first day, last day) of everything that could serve ``day``, for whoever fetches ahead.
+
+    Parameters
+    ----------
+    stand_ins
+        Roles whose substitutes are wanted too; None: those of all roles.
+    """
+    return tuple(dict.fromkeys(
         (source_id, day - dt.timedelta(days=window.before), day + dt.timedelta(days=window.after))
         for window in WINDOWS
         for source_id in region.sources_for(window.role)
-    )
+        if (entry := substitute(window.role, source_id)) is None
+        or (entry.made_from is None and (stand_ins is None or window.role in stand_ins))
+    ))
 
 
-def match_inputs(request: DailyRequest, region: Region, catalogue: Sequence[Granule]) -> DailyInputs:
-    """Fill each input role of a day with the first of its sources that is there.
+def match_inputs(
+    request: DailyRequest, region: Region, catalogue: Sequence[Granule],
+    models: Mapping[ModelKind, ModelVersion | str] = NO_MODELS,
+) -> DailyInputs:
+    """Fill each input role of a day with the first of its sources that is there and can be trusted.
 
     Parameters
     ----------
@@ -49,32 +66,57 @@ def match_inputs(request: DailyRequest, region: Region, catalogue: Sequence[Gran
         Region, day, and ``as_of``: granules produced later are not seen.
     catalogue
         All granules of the archive, any order, all editions.
+    models
+        Of substitutes: the version in service, or in words why it cannot be used on this day. Without an entry the
+        substitute is passed over.
 
     Returns
     -------
-    One slot for each role, ``present`` with its granules or ``gap`` with the reason in words.
+    One slot for each role, ``present`` with its granules, or ``gap``; the reason says in words what was passed over.
     """
     known = newest([granule for granule in catalogue if _known_by(granule, request.as_of)])
-    slots = tuple(_fill(window, region, request.day, known) for window in WINDOWS)
+    slots = tuple(_fill(window, region, request.day, known, models) for window in WINDOWS)
     return DailyInputs(region_id=region.region_id, day=request.day, as_of=request.as_of, slots=slots)
 
 
-def _fill(window: RoleWindow, region: Region, day: dt.date, known: Sequence[Granule]) -> InputSlot:
+def _fill(
+    window: RoleWindow, region: Region, day: dt.date, known: Sequence[Granule],
+    models: Mapping[ModelKind, ModelVersion | str],
+) -> InputSlot:
     first, last = day - dt.timedelta(days=window.before), day + dt.timedelta(days=window.after)
-    candidates = region.sources_for(window.role)
-    for source_id in candidates:
-        granules = tuple(
+    what = f"nothing covers {day}" if window.covers_day else f"nothing lies within {first}..{last}"
+    notes: list[str] = []
+    for source_id in region.sources_for(window.role):
+        entry = substitute(window.role, source_id)
+        model = models.get(entry.model, f"no {entry.model} in service") if entry else None
+        if isinstance(model, str):
+            notes.append(f"{source_id}: {model}")
+            continue
+        granules = _complete(source_id, [
             g for g in known if g.source_id == source_id and g.start <= last and g.end >= first
             and (not g.tile or g.tile in region.tiles)
-        )
-        if granules and (not window.covers_day or any(g.start <= day <= g.end for g in granules)):
+        ]) if entry is None or entry.made_from is None else ()
+        found = bool(granules) and (not window.covers_day or any(g.start <= day <= g.end for g in granules))
+        if found or (entry and entry.made_from):
+            if model is not None:
+                notes.append(f"by {model.name} {model.version}")
+            missing = _missing_tiles(granules, region)
             return InputSlot(
-                role=window.role, status="present", source_id=source_id, granules=granules,
-                provisional=source(source_id).provisional, reason=_missing_tiles(granules, region),
+                role=window.role, status="present", source_id=source_id, granules=granules, model=model,
+                provisional=entry is not None or source(source_id).provisional,
+                reason="; ".join([*notes, *([missing] if missing else [])]) or None,
             )
-    tried = ", ".join(candidates) or "no source declared"
-    what = f"covers {day}" if window.covers_day else f"lies within {first}..{last}"
-    return InputSlot(role=window.role, status="gap", source_id=None, reason=f"nothing {what} ({tried})")
+        notes.append(f"{source_id}: {what}")
+    return InputSlot(role=window.role, status="gap", source_id=None, reason="; ".join(notes) or "no source declared")
+
+
+def _complete(source_id: str, granules: Sequence[Granule]) -> tuple[Granule, ...]:
+    """Without the periods that have fewer than half of their files."""
+    files = source(source_id).files_per_period
+    if files == 1:
+        return tuple(granules)
+    count = Counter(granule.start for granule in granules)
+    return tuple(granule for granule in granules if 2 * count[granule.start] >= files)
 
 
 def _missing_tiles(granules: Sequence[Granule], region: Region) -> str | None:

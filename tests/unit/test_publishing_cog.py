@@ -137,7 +137,7 @@ def test_bits_are_named_and_never_averaged(written, fields):
         band = file.tags(1)
         overview = file.read(1, out_shape=(350, 300))
     assert band["flag_masks"].split()[:3] == ["1", "2", "4"]
-    assert len(band["flag_masks"].split()) == len(band["flag_meanings"].split()) == 15
+    assert len(band["flag_masks"].split()) == len(band["flag_meanings"].split()) == 16
     blocks = fields["qa_flags"].values.reshape(350, 2, 300, 2).transpose(0, 2, 1, 3).reshape(350, 300, 4)
     assert (overview[..., None] == blocks).any(axis=-1).all()
 
