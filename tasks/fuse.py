@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import reduce
 
 import numpy as np
 import xarray as xr
 
-from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef
+from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef, Role
 from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, View, coarse_at, harmonise
 from sm_core.fusion import fuse_day as fuse_fields
 from tasks.adapters.scratch import identity_of, load_field
@@ -31,8 +32,8 @@ def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
 
     def make() -> xr.Dataset:
         fields = xr.merge([
-            _named(_fuse_ndvi(gridded, inputs.day), "ndvi"),
-            _named(_fuse_lst(gridded, inputs.day), "lst_day"),
+            _named(_fuse_ndvi(gridded, inputs), "ndvi"),
+            _named(_fuse_lst(gridded, inputs), "lst_day"),
         ], combine_attrs="drop_conflicts")
         grid = services().region(inputs.region_id).grid
         return fields.assign_coords(y=grid.y, x=grid.x).assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
@@ -40,32 +41,42 @@ def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
     return services().scratch(inputs.region_id).store("fused", f"{inputs.day:%Y%m%d}", identity, make)
 
 
-def _fuse_ndvi(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
+def _fuse_ndvi(gridded: GriddedInputs, inputs: DailyInputs) -> xr.Dataset:
     coarse = _series(gridded.of("ndvi_coarse"), "ndvi")
-    target = coarse_at(coarse, _uniform(coarse, np.datetime64(day, "ns")))
-    pairs = []
+    target = coarse_at(coarse, _uniform(coarse, np.datetime64(inputs.day, "ns")))
+    views = []
     for composite in gridded.of("ndvi_fine"):
         fine, age = load_field(composite.raster, "ndvi"), load_field(composite.raster, "ndvi_day")
         if not _clear_enough(fine):
             continue
-        observed = np.datetime64(composite.start, "ns") + (age * 86400e9).astype("timedelta64[ns]")
+        seen = np.datetime64(composite.start, "ns") + (age * 86400e9).astype("timedelta64[ns]")
         middle = composite.start + dt.timedelta(days=round(float(np.nanmedian(age))))
-        pairs.append(Pair(middle, fine, coarse_at(coarse, observed)))
-    return fuse_fields(None, pairs, target, day, NDVI_PARAMS)
+        views.append(View(composite.source_id, middle, fine, coarse_at(coarse, seen)))
+    alike, _ = harmonise(views, _reference(inputs, "ndvi_fine"))
+    return fuse_fields(None, [_pair(view) for view in alike], target, inputs.day, NDVI_PARAMS)
 
 
-def _fuse_lst(gridded: GriddedInputs, day: dt.date) -> xr.Dataset:
-    coarse = {raster.start: raster for raster in gridded.of("lst_coarse")}
+def _fuse_lst(gridded: GriddedInputs, inputs: DailyInputs) -> xr.Dataset:
+    coarse, reference = {raster.start: raster for raster in gridded.of("lst_coarse")}, _reference(inputs, "lst_fine")
     views = [
-        View("fine", image.start, fine, load_field(coarse[image.start].raster, "lst_day"),
+        View(image.source_id, image.start, fine, load_field(coarse[image.start].raster, "lst_day"),
              load_field(image.raster, "lst_day_solar_hour"))
         for image in gridded.of("lst_fine") if image.start in coarse
-        if _clear_enough(fine := load_field(image.raster, "lst_day")) or image.start == day
+        if _clear_enough(fine := load_field(image.raster, "lst_day")) or image.start == inputs.day
     ]
-    alike, _ = harmonise(views, "fine", LST_SOLAR_HOUR)
-    observed = next((view.fine for view in alike if view.day == day), None)
-    pairs = [Pair(view.day, view.fine, view.coarse) for view in alike if view.day != day]
-    return fuse_fields(observed, pairs, load_field(coarse[day].raster, "lst_day"), day, LST_PARAMS)
+    alike, _ = harmonise(views, reference, LST_SOLAR_HOUR)
+    of_the_day = sorted((view for view in alike if view.day == inputs.day), key=lambda view: view.sensor != reference)
+    observed = reduce(xr.DataArray.combine_first, [view.fine for view in of_the_day]) if of_the_day else None
+    pairs = [_pair(view) for view in alike if view.day != inputs.day]
+    return fuse_fields(observed, pairs, load_field(coarse[inputs.day].raster, "lst_day"), inputs.day, LST_PARAMS)
+
+
+def _reference(inputs: DailyInputs, role: Role) -> str:
+    return inputs.slot(role).source_id or ""
+
+
+def _pair(view: View) -> Pair:
+    return Pair(view.day, view.fine, view.coarse)
 
 
 def _series(rasters: tuple[GriddedGranule, ...], variable: str) -> xr.DataArray:

@@ -53,7 +53,8 @@ def grid_inputs(inputs: DailyInputs) -> GriddedInputs:
     rasters: list[GriddedGranule] = []
     rejected: list[Rejection] = []
     for slot in inputs.slots:
-        for start, group in groupby(sorted(slot.granules, key=lambda g: (g.start, g.tile)), key=lambda g: g.start):
+        in_order = sorted(slot.granules, key=lambda g: (g.start, g.source_id, g.tile))
+        for (start, _), group in groupby(in_order, key=lambda g: (g.start, g.source_id)):
             granules = tuple(group)
             try:
                 if slot.model is None:
@@ -96,7 +97,7 @@ def grid_granules(
 
     label = f"{(day if days else start):%Y%m%d}"
     raster = scratch.store(f"gridded/{granules[0].source_id}", label, identity, make)
-    return GriddedGranule(role=role, start=start, end=granules[0].end, raster=raster)
+    return GriddedGranule(role=role, source_id=granules[0].source_id, start=start, end=granules[0].end, raster=raster)
 
 
 def daily_mean_raster(granules: Sequence[Granule], region: Region, scratch: Scratch) -> RasterRef:
@@ -118,7 +119,7 @@ def _mapped(
         f"gridded/{granules[0].source_id}", f"{start:%Y%m%d}", identity_of([role, mean.identity, model.sha256]),
         lambda: mapped(load(mean)[list(VARIABLES[role])], model),
     )
-    return GriddedGranule(role=role, start=start, end=granules[0].end, raster=raster)
+    return GriddedGranule(role=role, source_id=granules[0].source_id, start=start, end=granules[0].end, raster=raster)
 
 
 def _decode(

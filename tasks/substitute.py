@@ -74,8 +74,7 @@ def _extended(
     variable = STATES[slot.role]
     normals = _normals(_folder(model)).states[variable]
     fine_role = _made_from(slot)
-    usable = inputs.slot(fine_role).source_id == normals.fine_id
-    fine = [r for r in rasters if r.role == fine_role and usable]
+    fine = [r for r in rasters if r.role == fine_role and r.source_id == normals.fine_id]
     days = _days(inputs.day, slot.role, normals, fine)
     made = cache(lambda: dict(zip(days, expected(days, [fine_image(r, variable) for r in fine], normals), strict=True)))
 
@@ -88,7 +87,7 @@ def _extended(
 
     sources = sorted(r.raster.identity for r in fine)
     return [
-        GriddedGranule(role=slot.role, start=day, end=day, raster=scratch.store(
+        GriddedGranule(role=slot.role, source_id=slot.source_id or "", start=day, end=day, raster=scratch.store(
             f"gridded/{slot.source_id}", f"{day:%Y%m%d}",
             identity_of(["extended", day.isoformat(), model.sha256, *sources]), partial(make, day),
         ))

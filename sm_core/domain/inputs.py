@@ -31,6 +31,7 @@ class GriddedGranule(Record):
     """One source's granules of one start date, brought on a grid for a role."""
 
     role: Role
+    source_id: str
     start: dt.date
     end: dt.date
     raster: RasterRef
@@ -64,7 +65,10 @@ class DailyRequest(Record):
 
 
 class InputSlot(Record):
-    """What fills one input role on one day, or why nothing does; ``model`` is what makes a substitute fit."""
+    """What fills one input role on one day, or why nothing does; ``model`` is what makes a substitute fit.
+
+    Fine images of other sources may stand beside those of ``source_id`` (``Region.side_by_side``).
+    """
 
     role: Role
     status: SlotStatus

@@ -30,7 +30,8 @@ class Region(Record):
     """A region file: grid, tiles, inputs by role, static layers, admin units, station networks.
 
     Paths are relative to the archive, or absolute. ``admin_units`` is a GeoJSON file with the property
-    ``name_property`` naming each unit; without one, the region itself is the only unit.
+    ``name_property`` naming each unit; without one, the region itself is the only unit. ``side_by_side`` lists fine
+    sources whose images are used together, brought on the level of the one that fills the role.
     """
 
     region_id: str
@@ -42,10 +43,16 @@ class Region(Record):
     admin_units: str | None = None
     name_property: str = "name"
     networks: tuple[str, ...] = ()
+    side_by_side: tuple[tuple[str, ...], ...] = ()
 
     def sources_for(self, role: Role) -> tuple[str, ...]:
         """Source ids of a role in order of preference; empty when the region does not declare it."""
         return next((entry.sources for entry in self.roles if entry.role == role), ())
+
+    def companions(self, role: Role, source_id: str) -> tuple[str, ...]:
+        """The sources of a role that are used together with one of them, that one first."""
+        group = next((group for group in self.side_by_side if source_id in group), ())
+        return (source_id, *(other for other in self.sources_for(role) if other in group and other != source_id))
 
     @property
     def lonlat_bounds(self) -> tuple[float, float, float, float]:

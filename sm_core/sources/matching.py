@@ -92,19 +92,24 @@ def _fill(
         if isinstance(model, str):
             notes.append(f"{source_id}: {model}")
             continue
+        together = region.companions(window.role, source_id)
         granules = _complete(source_id, [
-            g for g in known if g.source_id == source_id and g.start <= last and g.end >= first
+            g for g in known if g.source_id in together and g.start <= last and g.end >= first
             and (not g.tile or g.tile in region.tiles)
         ]) if entry is None or entry.made_from is None else ()
-        found = bool(granules) and (not window.covers_day or any(g.start <= day <= g.end for g in granules))
+        own = [granule for granule in granules if granule.source_id == source_id]
+        found = bool(own) and (not window.covers_day or any(g.start <= day <= g.end for g in own))
         if found or (entry and entry.made_from):
             if model is not None:
                 notes.append(f"by {model.name} {model.version}")
-            missing = _missing_tiles(granules, region)
+            if missing := _missing_tiles(granules, region):
+                notes.append(missing)
+            if one_sided := window.after > 0 and not window.covers_day and all(g.end <= day for g in granules):
+                notes.append(f"no image after {day} yet")
             return InputSlot(
                 role=window.role, status="present", source_id=source_id, granules=granules, model=model,
-                provisional=entry is not None or source(source_id).provisional,
-                reason="; ".join([*notes, *([missing] if missing else [])]) or None,
+                provisional=entry is not None or one_sided or source(source_id).provisional,
+                reason="; ".join(notes) or None,
             )
         notes.append(f"{source_id}: {what}")
     return InputSlot(role=window.role, status="gap", source_id=None, reason="; ".join(notes) or "no source declared")
@@ -121,9 +126,9 @@ def _complete(source_id: str, granules: Sequence[Granule]) -> tuple[Granule, ...
 
 def _missing_tiles(granules: Sequence[Granule], region: Region) -> str | None:
     tiled = [granule for granule in granules if granule.tile]
-    starts = {granule.start for granule in tiled}
-    incomplete = sum(len({g.tile for g in tiled if g.start == start}) < len(region.tiles) for start in starts)
-    return f"tiles missing on {incomplete} of {len(starts)} dates" if incomplete else None
+    images = Counter((granule.source_id, granule.start) for granule in tiled)
+    incomplete = sum(tiles < len(region.tiles) for tiles in images.values())
+    return f"tiles missing on {incomplete} of {len(images)} dates" if incomplete else None
 
 
 def _known_by(granule: Granule, as_of: dt.datetime) -> bool:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import yaml
 
-from tests.flows.conftest import Trained
+from tasks.clock import utc_now
+from tasks.hosts.clock import Clock
+from tasks.hosts.exports import settings_for
+from tasks.hosts.serve import SimulatedHosts
+from tests.flows.conftest import Trained, sm_daily
 
 DAY = "2019-07-20"
 
@@ -126,3 +132,35 @@ def test_damaged_model_stops_the_run_with_its_code(trained: Trained, tmp_path: P
     failed = records(mine)[-1]
     assert (failed["outcome"], failed["error_code"]) == ("failed", "SM502")
     assert not revision(mine).exists()
+
+
+def test_sensors_side_by_side_make_a_day_together(trained: Trained, tmp_path: Path) -> None:
+    declared = yaml.safe_load(trained.region.read_text(encoding="utf-8"))
+    declared["roles"]["lst_fine"] = ["MOD11A1.061", "MYD11A1.061"]
+    declared["side_by_side"] = [["MOD11A1.061", "MYD11A1.061"]]
+    region = tmp_path / "small.yaml"
+    region.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    both = Trained(region, trained.archive, trained.copy(tmp_path).data)
+    done = both.run("run", DAY)
+    assert done.returncode == 0, done.stderr
+    item = json.loads((revision(both) / "item.json").read_text())
+    used = [g["source_id"] for g in item["inputs"]]
+    assert used.count("MOD11A1.061") > 10 and used.count("MYD11A1.061") > 10
+    assert item["maturity"] == "final"
+
+
+def test_fetched_from_simulated_hosts_the_day_is_the_same(
+    published: tuple[Trained, str], tmp_path: Path
+) -> None:
+    trained = published[0]
+    mine = trained.copy(tmp_path)
+    shutil.rmtree(mine.archive)
+    with SimulatedHosts(trained.archive, Clock(utc_now())) as hosts:
+        settings = settings_for(hosts.urls, hosts.accounts) | {"SM_STATICS": str(trained.archive)}
+        done = sm_daily("run", DAY, "--region", str(mine.region), "--data", str(mine.data), **settings)
+    assert done.returncode == 0, done.stderr
+    assert f"{DAY}: published" in done.stdout
+    ours, theirs = (json.loads((revision(one) / "item.json").read_text()) for one in (mine, trained))
+    assert {g["sha256"] for g in ours["inputs"]} == {g["sha256"] for g in theirs["inputs"]}
+    assert (mine.data / "ledger" / "ledger.db").is_file()
+    assert not any(path.is_file() for path in (mine.data / "fetched" / ".partial").iterdir())

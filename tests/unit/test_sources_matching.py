@@ -97,6 +97,29 @@ def test_next_source_of_the_list_steps_in(region: Region) -> None:
     assert inputs.slot("lst_fine").source_id == "MYD11A1.061"
 
 
+def test_day_without_a_later_fine_image_is_provisional_until_there_is_one(region: Region) -> None:
+    later = "MOD11A1.A2019170.h28v05.061.2019171090000.hdf"
+    assert later in COMPLETE
+    slot = match_inputs(request(), region, granules(*(n for n in COMPLETE if n != later))).slot("lst_fine")
+    assert slot.status == "present" and slot.provisional
+    assert slot.reason == f"no image after {DAY} yet"
+    assert not match_inputs(request(), region, granules(*COMPLETE)).slot("lst_fine").provisional
+
+
+def test_sources_side_by_side_fill_a_role_together(region: Region) -> None:
+    roles = tuple(
+        entry.model_copy(update={"sources": (*entry.sources, "MYD11A1.061")}) if entry.role == "lst_fine" else entry
+        for entry in region.roles
+    )
+    together = region.model_copy(update={"roles": roles, "side_by_side": (("MOD11A1.061", "MYD11A1.061"),)})
+    aqua = "MYD11A1.A2019164.h28v05.061.2019165090000.hdf"
+    slot = match_inputs(request(), together, granules(*COMPLETE, aqua)).slot("lst_fine")
+    assert slot.source_id == "MOD11A1.061"
+    assert {g.source_id for g in slot.granules} == {"MOD11A1.061", "MYD11A1.061"}
+    alone = match_inputs(request(), together, granules(*(n for n in COMPLETE if "MOD11A1" not in n), aqua))
+    assert alone.slot("lst_fine").source_id == "MYD11A1.061"
+
+
 def test_fingerprint_depends_on_content_not_on_order(region: Region) -> None:
     found = [g.model_copy(update={"sha256": f"{i:064d}"}) for i, g in enumerate(granules(*COMPLETE))]
     a, b = match_inputs(request(), region, found), match_inputs(request(), region, found[::-1])
