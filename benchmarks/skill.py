@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-DAY = "2019-06-15"
+STATIONS = "80"
+"""As dense as the agricultural weather network of South Korea."""
 STAGES, LAYERS, SCORES = ("coarse", "downscaled", "corrected"), ("sm_surface", "sm_rootzone"), (
     "pearson_r", "rmsd", "ubrmsd", "bias")
 
@@ -32,13 +33,18 @@ def main() -> None:
 
 
 def trained(data: Path, seed: int) -> dict:
-    """The newest training record of a seed's demo, which is run unless it is there."""
+    """The newest training record of a seed's world, which is made and trained unless it is there."""
     if not (data / "reports").is_dir():
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "demo", "--data", str(data), "--seed",
-                   str(seed), "--day", DAY]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        archive = data / "archive"
+        sm_daily("twin", str(archive), "--region", "demo", "--stations", STATIONS, "--seed", str(seed))
+        sm_daily("train", "--region", "demo", "--archive", str(archive), "--data", str(data))
     newest = max((data / "reports" / "demo").glob("*/record.json"), key=lambda path: path.stat().st_mtime)
     return json.loads(newest.read_text(encoding="utf-8"))
+
+
+def sm_daily(*arguments: str) -> None:
+    command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def table(tables: list[dict]) -> str:
