@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,9 @@ class Settings(BaseSettings):
 
     data: Path = Field(default=Path("data"), description="everything that the daemon writes lies below")
     archive: Path | None = Field(default=None, description="folder of native granules and station files")
+    statics: Path | None = Field(default=None, description="folder of static layers when granules are fetched")
+    archive_quota_gb: float = Field(default=500, gt=0, description="most that fetched files may take [10^9 bytes]")
+    ledger_url: str = Field(default="", description="SQLAlchemy URL of the ledger; empty: SQLite under data")
     regions: Path = Field(default=PROJECT / "deployments" / "regions", description="folder of region files")
     region_file: Path | None = Field(default=None, description="one more region file, outside that folder")
     mlflow_uri: str = Field(default="", description="MLflow tracking and registry URI; empty: SQLite under data")
@@ -31,6 +34,10 @@ class Settings(BaseSettings):
     @property
     def mlflow_tracking_uri(self) -> str:
         return self.mlflow_uri or f"sqlite:///{(self.data / 'mlflow' / 'mlflow.db').resolve()}"
+
+    @property
+    def ledger_database(self) -> str:
+        return self.ledger_url or f"sqlite:///{(self.data / 'ledger' / 'ledger.db').resolve()}"
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -53,7 +60,7 @@ def export(settings: Settings) -> None:
     Must run before prefect or mlflow are imported. Embedded by default: no outside host, no telemetry.
     """
     data = settings.data.resolve()
-    for name in ("data", "archive", "regions", "region_file"):
+    for name in ("data", "archive", "statics", "regions", "region_file"):
         value = getattr(settings, name)
         if value is not None:
             os.environ[f"SM_{name.upper()}"] = str(value.resolve())
@@ -70,6 +77,7 @@ def export(settings: Settings) -> None:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "sm_core,tasks",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -81,6 +89,12 @@ def export(settings: Settings) -> None:
         defaults["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def fetch_from(providers: Mapping[str, str]) -> None:
+    """Let this process and its children fetch from these providers (SM_* variables), not read a folder."""
+    os.environ.pop("SM_ARCHIVE", None)
+    os.environ.update(providers)
 
 
 @contextmanager

@@ -56,8 +56,17 @@ class SourceSettings(BaseSettings):
     uscrn_stations: Names = Field(default=(), description="comma-separated, as AZ_Tucson_11_W; empty: all")
 
     drop_folder: Path | None = Field(default=None, description="watched folder of ISMN archives and station CSV")
+    drop_settled_s: float = Field(default=60, ge=0, description="how long a dropped file must have been left alone")
 
-    @field_validator("earthdata_hosts", "uscrn_stations", mode="before")
+    ended_sources: Names = Field(default=(), description="comma-separated ids: the operator's word that they ended")
+
+    @property
+    def usable(self) -> bool:
+        """Whether more is set than what every installation has."""
+        return bool(self.earthdata_token.get_secret_value() or self.earthdata_user or self.gleam_host
+                    or self.rda_key.get_secret_value() or self.uscrn_url or self.drop_folder is not None)
+
+    @field_validator("earthdata_hosts", "uscrn_stations", "ended_sources", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part for text in value.split(",") if (part := text.strip())) if isinstance(value, str) else value

@@ -13,12 +13,16 @@ from tasks.adapters.mirror import Archive, ChecksumIndex, open_archive
 from tasks.adapters.quarantine import Quarantine
 from tasks.adapters.runs import RunLog
 from tasks.adapters.scratch import Scratch
+from tasks.clock import utc_now
 from tasks.settings import Settings, load_settings
+from tasks.settings_sources import SourceSettings, load_source_settings
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from sm_core.publishing import ProductStore
+    from tasks.adapters.fetch.synchronise import Synchroniser
+    from tasks.adapters.ledger import Ledger
     from tasks.adapters.registry import ModelRegistry
 
 
@@ -30,9 +34,35 @@ class Services:
 
     @cached_property
     def archive(self) -> Archive:
-        if self.settings.archive is None:
-            raise ArchiveNotFoundError("no archive is named: give --archive or set SM_ARCHIVE")
-        return open_archive(self.settings.archive, self.settings.processes)
+        """The folder that is named; else what is fetched from the providers that the settings know."""
+        if self.settings.archive is not None:
+            return open_archive(self.settings.archive, self.settings.processes)
+        if not self.sources.usable:
+            raise ArchiveNotFoundError("no archive: give --archive, set SM_ARCHIVE, or the providers' credentials")
+        from tasks.adapters.fetched import Fetched
+
+        return Fetched(self.settings.statics or self.settings.data, self.ledger, self.synchroniser, self.quarantine,
+                       sorted({tile for region in self._regions() for tile in region.tiles}), utc_now)
+
+    @cached_property
+    def sources(self) -> SourceSettings:
+        return load_source_settings()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from tasks.adapters.ledger import Ledger
+
+        return Ledger(self.settings.ledger_database, self.settings.data / "observations")
+
+    @cached_property
+    def synchroniser(self) -> Synchroniser:
+        from tasks.adapters.fetch.configured import open_clients
+        from tasks.adapters.fetch.download import Downloader
+        from tasks.adapters.fetch.store import Store
+        from tasks.adapters.fetch.synchronise import Synchroniser
+
+        downloader = Downloader(Store(self.settings.data / "fetched"), round(self.settings.archive_quota_gb * 1e9))
+        return Synchroniser(self.ledger, downloader, lambda: open_clients(self.sources, utc_now), utc_now)
 
     @cached_property
     def checksums(self) -> ChecksumIndex:
@@ -77,17 +107,21 @@ class Services:
         ------
         UnknownRegionError   SM101, no region file has this id.
         """
-        candidates = sorted(self.settings.regions.glob("*.yaml"))
-        if self.settings.region_file is not None:
-            candidates.insert(0, self.settings.region_file)
         known = []
-        for path in candidates:
+        for path in self._region_files():
             if path.stem == region_id or path == self.settings.region_file:
                 region = load_region(path)
                 if region.region_id == region_id:
                     return region
             known.append(path.stem)
         raise UnknownRegionError(f"unknown region {region_id!r}; known are {', '.join(sorted(known))}")
+
+    def _region_files(self) -> list[Path]:
+        named = [] if self.settings.region_file is None else [self.settings.region_file]
+        return named + sorted(self.settings.regions.glob("*.yaml"))
+
+    def _regions(self) -> list[Region]:
+        return [load_region(path) for path in self._region_files()]
 
     @cached_property
     def _statics(self) -> dict[str, xr.Dataset]:

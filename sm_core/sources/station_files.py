@@ -15,7 +15,8 @@ from sm_core.sources.stations import StationSeries
 from sm_core.sources.uscrn import read_uscrn
 
 RDA_SITES = "rda_sites.xml"
-"""Site list (``getObsrSpotList``) expected beside the RDA answers, which hold no places."""
+"""Site list (``getObsrSpotList``) expected beside the RDA answers, which hold no places, or in a folder above."""
+FOLDERS_ABOVE = 3
 _log = logging.getLogger(__name__)
 
 
@@ -36,9 +37,10 @@ def read_stations(path: Path) -> tuple[StationSeries, ...]:
 
 
 def _rda_with_sites(path: Path) -> tuple[StationSeries, ...]:
-    sites = path.with_name(RDA_SITES)
-    if not sites.is_file():
-        raise StationFileError(f"{path.name}: no {RDA_SITES} beside it tells where the stations are")
+    beside = (folder / RDA_SITES for folder in path.parents[:1 + FOLDERS_ABOVE])
+    sites = next((one for one in beside if one.is_file()), None)
+    if sites is None:
+        raise StationFileError(f"{path.name}: no {RDA_SITES} beside or above it tells where the stations are")
     page = read_rda(path, sites=read_rda_sites(sites))
     if page.unlocated:
         _log.warning("stations without a place skipped: file=%s stations=%s", path.name, ",".join(page.unlocated))

@@ -28,11 +28,17 @@ class Archive(Protocol):
 
     root: Path
 
-    def prepare(self, periods: Sequence[tuple[str, dt.date, dt.date]]) -> None:
-        """Make sure that what can be had of these (source id, first day, last day) is there."""
+    def prepare(
+        self, periods: Sequence[tuple[str, dt.date, dt.date]], *, tiles: Sequence[str] = (),
+        as_of: dt.datetime | None = None,
+    ) -> None:
+        """Make sure that what can be had of these (source id, first day, last day) is there.
 
-    def granules(self) -> tuple[Granule, ...]:
-        """Every granule of the archive, all editions."""
+        ``tiles`` are those wanted, ``as_of`` is the request that it is done for.
+        """
+
+    def granules(self, as_of: dt.datetime | None = None) -> tuple[Granule, ...]:
+        """Every granule of the archive, all editions; or what was in use at ``as_of``, where that is known."""
 
     def station_files(self) -> tuple[Path, ...]:
         """Every station file."""
@@ -52,10 +58,13 @@ class Mirror:
             raise ArchiveNotFoundError(f"no such archive folder: {root}")
         self.root = root
 
-    def prepare(self, periods: Sequence[tuple[str, dt.date, dt.date]]) -> None:
+    def prepare(
+        self, periods: Sequence[tuple[str, dt.date, dt.date]], *, tiles: Sequence[str] = (),
+        as_of: dt.datetime | None = None,
+    ) -> None:
         """Nothing to do: a mirror holds what it holds."""
 
-    def granules(self) -> tuple[Granule, ...]:
+    def granules(self, as_of: dt.datetime | None = None) -> tuple[Granule, ...]:
         found = tuple(granule for granule in self._known() if granule.source_id not in STATION_SOURCES)
         if not found:
             raise ArchiveNotFoundError(f"no granule with a known provider's file name below {self.root}")
@@ -88,7 +97,10 @@ class TwinMirror(Mirror):
         super().__init__(root)
         self._processes = processes
 
-    def prepare(self, periods: Sequence[tuple[str, dt.date, dt.date]]) -> None:
+    def prepare(
+        self, periods: Sequence[tuple[str, dt.date, dt.date]], *, tiles: Sequence[str] = (),
+        as_of: dt.datetime | None = None,
+    ) -> None:
         from sm_core.twin.archive import materialise
 
         sources = sorted({source for source, _, _ in periods})
@@ -106,9 +118,14 @@ class TwinMirror(Mirror):
         return spec.start, spec.end
 
     def truth(self, day: dt.date) -> xr.Dataset | None:
-        from sm_core.twin.archive import truth
+        return truth_of(self.root, day)
 
-        return truth(self.root, day)
+
+def truth_of(root: Path, day: dt.date) -> xr.Dataset | None:
+    """The known 1-km truth of a day, where a simulated world was made in ``root``."""
+    from sm_core.twin.archive import truth
+
+    return truth(root, day) if (root / "twin.yaml").is_file() else None
 
 
 def open_archive(root: Path, processes: int = 1) -> Archive:

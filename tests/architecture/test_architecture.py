@@ -36,7 +36,7 @@ def test_source_table_equals_the_declarations() -> None:
 
 def test_tests_that_the_docs_name_exist() -> None:
     known = {match for path in (ROOT / "tests").rglob("test_*.py")
-             for match in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")) + [path.stem]}
+             for match in [*re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8")), path.stem]}
     named = {name for path in (ROOT / "docs").glob("*.md")
              for name in re.findall(r"\b(test_\w+)", path.read_text(encoding="utf-8"))}
     assert named and not named - known
@@ -59,10 +59,28 @@ def test_command_line_starts_without_heavy_imports(heavy: str) -> None:
 
 def test_every_setting_is_explained() -> None:
     from tasks.settings import Settings
+    from tasks.settings_sources import SourceSettings
 
     text = (ROOT / "deployments" / "settings.example.env").read_text(encoding="utf-8")
     explained = set(re.findall(r"^#? ?(SM_[A-Z_]+)=", text, re.M))
-    assert explained == {f"SM_{name.upper()}" for name in Settings.model_fields}
+    assert explained == {f"SM_{name.upper()}" for name in (*Settings.model_fields, *SourceSettings.model_fields)}
+
+
+def test_values_that_the_example_sets_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.settings import Settings
+    from tasks.settings_sources import SourceSettings
+
+    before = Settings(), SourceSettings()
+    text = (ROOT / "deployments" / "settings.example.env").read_text(encoding="utf-8")
+    for name, value in re.findall(r"^(SM_[A-Z_]+)=(.*)$", text, re.M):
+        monkeypatch.setenv(name, value)
+    assert (Settings(), SourceSettings()) == before
+
+
+def test_page_of_sources_is_what_the_declarations_generate() -> None:
+    from sm_core.sources.page import sources_page
+
+    assert (ROOT / "docs" / "sources.md").read_text(encoding="utf-8") == sources_page()
 
 
 def test_functions_stay_readable() -> None:

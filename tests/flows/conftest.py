@@ -39,11 +39,11 @@ class Trained:
                         str(self.data))
 
 
-def sm_daily(*arguments: str) -> subprocess.CompletedProcess[str]:
+def sm_daily(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SM_", "PREFECT_", "MLFLOW_"))}
     command = [sys.executable, "-c", "from flows.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment | {"COLUMNS": "200"}, capture_output=True, text=True,
-                          timeout=600, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment | {"COLUMNS": "200"} | settings, capture_output=True,
+                          text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -141,6 +141,7 @@ class Plain:
 
     source_ids = ("MOD11A1.061",)
     host = "127.0.0.1"
+    tells_changes = False
 
     def listed(self, query: Query) -> Iterator[Listed]:
         return iter(())

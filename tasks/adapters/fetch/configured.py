@@ -63,8 +63,9 @@ def open_clients(settings: SourceSettings, now: Callable[[], dt.datetime],
             fetchers.append(_gleam(settings, patience))
         if settings.uscrn_url:
             fetchers.append(Uscrn(http(), settings.uscrn_url, settings.uscrn_stations))
-        drop = DropFolder(settings.drop_folder, DROPPED, now) if settings.drop_folder is not None else None
-        if drop is not None:
+        drop = None
+        if settings.drop_folder is not None:
+            drop = DropFolder(settings.drop_folder, DROPPED, now, dt.timedelta(seconds=settings.drop_settled_s))
             fetchers.append(drop)
         rda = None
         if settings.rda_key.get_secret_value():

@@ -22,19 +22,28 @@ _BLOCK = 1 << 20
 
 
 class DropFolder:
-    """Fetcher of a watched folder and its sub-folders. Links are not followed; nothing is moved or deleted."""
+    """Fetcher of a watched folder and its sub-folders. Links are not followed; nothing is moved or deleted.
 
-    def __init__(self, root: Path, source_ids: tuple[str, ...], now: Callable[[], dt.datetime]) -> None:
+    Parameters
+    ----------
+    settled_after
+        How long a file must have been left alone before it is taken.
+    """
+
+    def __init__(self, root: Path, source_ids: tuple[str, ...], now: Callable[[], dt.datetime],
+                 settled_after: dt.timedelta = SETTLED_AFTER) -> None:
         self.source_ids = source_ids
         self.host = "drop folder"
+        self.tells_changes = False
         self._root = root.resolve()
         self._now = now
+        self._settled_after = settled_after
 
     def listed(self, query: Query) -> Iterator[Listed]:
         """Raises SM201 when the folder cannot be read. Copying may keep an old date: all files are told each time."""
         for path, status in self._files():
             modified = _time(status)
-            if wanted(path.name, query) and self._now() - modified >= SETTLED_AFTER:
+            if wanted(path.name, query) and self._now() - modified >= self._settled_after:
                 yield Listed(source_id=query.source_id, name=path.name, revision=_revision(status), published=modified,
                              url=path.as_uri(), size=status.st_size)
 

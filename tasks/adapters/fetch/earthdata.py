@@ -104,6 +104,7 @@ class Earthdata:
     def __init__(self, http: Http, catalogue: Catalogue, login: Login, data_host: str) -> None:
         self.source_ids = tuple(entry.source_id for entry in SOURCES if entry.provider in PROVIDERS)
         self.host = urlsplit(data_host).netloc
+        self.tells_changes = True
         self._http = http
         self._catalogue = catalogue
         self._login = login

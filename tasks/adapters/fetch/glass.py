@@ -30,6 +30,7 @@ class Glass:
     def __init__(self, http: Http, url: str) -> None:
         self.source_ids = tuple(FOLDERS)
         self.host = urlsplit(url).netloc
+        self.tells_changes = False
         self._http = http
         self._url = url.rstrip("/")
 

@@ -58,6 +58,7 @@ class Gleam:
     def __init__(self, access: SftpAccess, patience: Patience | None = None) -> None:
         self.source_ids = tuple(entry.source_id for entry in SOURCES if entry.provider == "GLEAM")
         self.host = f"{access.host}:{access.port}"
+        self.tells_changes = False
         self._access = access
         self._patiently = patience or Patience()
 

@@ -77,6 +77,8 @@ class Fetcher(Protocol):
     source_ids: tuple[str, ...]
     host: str
     """What is asked in parallel only so often."""
+    tells_changes: bool
+    """Whether ``changed_since`` is looked at, so that revisions of any age can be asked for."""
 
     def listed(self, query: Query) -> Iterator[Listed]:
         """Everything that matches, each edition once, withdrawn ones too where the provider tells."""

@@ -113,6 +113,13 @@ class Store:
             write_text(path.with_suffix(".json"), why.model_dump_json(indent=1))
         return path
 
+    def discharge(self, listed: Listed) -> None:
+        """Forget refused content of an edition that came right at last."""
+        path = self._quarantine / _digest(listed)
+        with disk_errors():
+            for refused in (path, path.with_suffix(".json")):
+                refused.unlink(missing_ok=True)
+
     def sweep(self, wanted: Iterable[Listed]) -> int:
         """Remove unfinished downloads that nobody wants or works on. Returns how many."""
         keep = {_digest(listed) for listed in wanted}

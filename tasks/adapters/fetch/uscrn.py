@@ -26,6 +26,7 @@ class Uscrn:
     def __init__(self, http: Http, url: str, stations: tuple[str, ...] = ()) -> None:
         self.source_ids: tuple[str, ...] = ("USCRN.hourly02", "USCRN.daily01")
         self.host = urlsplit(url).netloc
+        self.tells_changes = False
         self._http = http
         self._url = url.rstrip("/")
         self._stations = stations

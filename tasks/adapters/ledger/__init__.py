@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from sm_core.domain import FileRef, Granule, Record, Station
+from sm_core.domain import FileRef, Granule, Station
 from sm_core.errors import LedgerError
 from tasks.adapters.fetch.protocol import Listed
 from tasks.adapters.ledger.database import Database
@@ -34,27 +34,11 @@ from tasks.adapters.ledger.editions import (
     stations,
     withdraw_earlier,
 )
+from tasks.adapters.ledger.health import SourceHealth, health
 from tasks.adapters.ledger.observations import Observations
-from tasks.adapters.ledger.tables import contact, edition, station
+from tasks.adapters.ledger.tables import contact, edition, serving, station
 
 __all__ = ["Edition", "Ledger", "SourceHealth", "Status"]
-
-
-class SourceHealth(Record):
-    """How fresh a source is and how its provider answers."""
-
-    source_id: str
-    newest_day: dt.date | None = None
-    """Last day that a listed file covers, not after its publication."""
-    newest_published: dt.datetime | None = None
-    listed: int = 0
-    fetched: int = 0
-    quarantined: int = 0
-    last_success: dt.datetime | None = None
-    last_failure: dt.datetime | None = None
-    failures: int = 0
-    """In a row, since the last success."""
-    error_code: str | None = None
 
 
 class Ledger:
@@ -82,6 +66,11 @@ class Ledger:
     def upgrade(self) -> None:
         """Bring the tables to the newest version; done at opening."""
         self._database.upgrade()
+
+    @property
+    def version(self) -> str:
+        """Revision of the tables."""
+        return self._database.version()
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -147,12 +136,48 @@ class Ledger:
         self._update(listed, {"failures": edition.c.failures + 1, "error_code": code, "retry_at": max(when, retry_at),
                               "error": message[:LONGEST_MESSAGE]})
 
+    def refused(
+        self, listed: Listed, code: str, message: str, when: dt.datetime, retry_at: dt.datetime, most: int
+    ) -> bool:
+        """Its content was wrong: to be tried again from ``retry_at`` on, but after ``most`` times it is in quarantine.
+
+        Returns
+        -------
+        Whether it is in quarantine now.
+        """
+        times = edition.c.refusals + 1
+        at = sa.case((times >= most, sa.literal(when, edition.c.quarantined_at.type)))
+        self._update(listed, {"refusals": times, "failures": edition.c.failures + 1, "error_code": code,
+                              "error": message[:LONGEST_MESSAGE], "retry_at": max(when, retry_at),
+                              "quarantined_at": sa.func.coalesce(edition.c.quarantined_at, at)})
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(edition.c.quarantined_at).where(_is(listed))) is not None
+
+    def distrust(self, sha256: str, code: str, message: str, when: dt.datetime) -> int:
+        """Put what was fetched with this content into quarantine: it cannot be read. Returns how many editions."""
+        chosen = edition.update().where(edition.c.sha256 == sha256, edition.c.quarantined_at.is_(None))
+        values = {"quarantined_at": when, "error_code": code, "error": message[:LONGEST_MESSAGE]}
+        with self._database.writing() as connection:
+            return connection.execute(chosen.values(**values)).rowcount
+
+    def serve(self, as_of: dt.datetime, done: dt.datetime) -> None:
+        """A fetch for the request of ``as_of`` has ended: that request knows what it brought."""
+        insert = self._database.insert(serving).values(as_of=as_of, done=done)
+        with self._database.writing() as connection:
+            connection.execute(insert.on_conflict_do_nothing(index_elements=["as_of", "done"]))
+
+    def known_until(self, as_of: dt.datetime) -> dt.datetime:
+        """The time up to which a request of ``as_of`` knows: ``as_of``, or the end of the fetch made for it."""
+        with self._database.reading() as connection:
+            done = connection.scalar(sa.select(sa.func.max(serving.c.done)).where(serving.c.as_of == as_of))
+        return max(as_of, done) if done is not None else as_of
+
     def release(self, source_id: str, name: str) -> int:
         """Forget that a file was fetched or put into quarantine, so that it is fetched anew. Returns how many."""
         again = dict.fromkeys(("fetched_at", "quarantined_at", "error_code", "error", "retry_at"))
         chosen = edition.update().where(edition.c.source_id == source_id, edition.c.name == name)
         with self._database.writing() as connection:
-            return connection.execute(chosen.values(failures=0, **again)).rowcount
+            return connection.execute(chosen.values(failures=0, refusals=0, **again)).rowcount
 
     def granules(self, as_of: dt.datetime, source_ids: Collection[str] | None = None) -> tuple[Granule, ...]:
         """The granules that were in use at ``as_of``: of each the newest edition that had been fetched by then.
@@ -185,22 +210,8 @@ class Ledger:
 
     def health(self, source_id: str, as_of: dt.datetime) -> SourceHealth:
         """What was seen of a source until ``as_of``; the last contacts are those of the present."""
-        s = standing(as_of, (source_id,)).c
-        counts = dict.fromkeys(("listed", "fetched", "quarantined"), 0)
-        alive = sa.select(s.end, s.published).where(s.status.in_(("listed", "fetched", "superseded")))
         with self._database.reading() as connection:
-            for status, count in connection.execute(sa.select(s.status, sa.func.count()).group_by(s.status)):
-                if status in counts:
-                    counts[status] = count
-            last_data = connection.execute(alive.order_by(s.end.desc(), s.published.desc()).limit(1)).first()
-            last_published = connection.execute(alive.order_by(s.published.desc()).limit(1)).first()
-            last = connection.execute(sa.select(contact).where(contact.c.source_id == source_id)).mappings().first()
-        return SourceHealth(
-            source_id=source_id, **counts,
-            newest_day=min(last_data.end, last_data.published.date()) if last_data else None,
-            newest_published=last_published.published if last_published else None,
-            **{name: value for name, value in (last or {}).items() if name != "source_id"},
-        )
+            return health(connection, source_id, as_of)
 
     def add_observations(self, frame: pd.DataFrame, ingested: dt.datetime) -> int:
         """Keep station observations that are new, or say something else than what is known.

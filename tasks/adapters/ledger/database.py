@@ -57,6 +57,13 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def version(self) -> str:
+        """Revision of the tables."""
+        from alembic.migration import MigrationContext
+
+        with self.reading() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or ""
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that waits for nobody and changes nothing."""

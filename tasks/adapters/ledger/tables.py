@@ -64,6 +64,7 @@ edition = sa.Table(
     sa.Column("stored_size", sa.BigInteger),
     # The last trouble with it
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error_code", sa.Text),
     sa.Column("error", sa.Text),
     sa.Column("retry_at", UtcTime),
@@ -82,6 +83,13 @@ contact = sa.Table(
     sa.Column("last_failure", UtcTime),
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("error_code", sa.Text),
+)
+
+# When a fetch ended that was made for a request: what it brought is known to that request, though it came later.
+serving = sa.Table(
+    "serving", metadata,
+    sa.Column("as_of", UtcTime, primary_key=True),
+    sa.Column("done", UtcTime, primary_key=True),
 )
 
 # Where a sensor stands from a day on, and since when that is known. A move, or a correction, is one more row.
