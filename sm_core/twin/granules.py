@@ -21,7 +21,7 @@ from sm_core.twin.writers.glass import write_glass_lst, write_glass_lst_tile, wr
 from sm_core.twin.writers.gleam import write_gleam
 from sm_core.twin.writers.modis import write_mxd11a1, write_mxd13a2
 from sm_core.twin.writers.smap import write_smap_l4
-from sm_core.twin.writers.viirs import write_viirs_lst, write_viirs_vi
+from sm_core.twin.writers.viirs import Platform, write_viirs_lst, write_viirs_vi
 
 AQUA_COMPOSITE_PHASE_DAYS = 8
 """Aqua's 16-day composites begin eight days after Terra's."""
@@ -34,6 +34,9 @@ VIIRS_RANK = np.array([0, 3, 8, 9], np.int8)
 VIIRS_ACCURACY = np.array([3, 1, 0, 0], np.uint8)
 """The VIIRS classes of LST accuracy (3 best) of MODIS error classes (0 best)."""
 _CLOUDY = 3
+VIIRS_PLATFORMS: Mapping[Sensor, Platform] = {
+    observe.SUOMI_NPP: "VNP", observe.NOAA_20: "VJ1", observe.NOAA_21: "VJ2",
+}
 
 
 class GranuleKey(NamedTuple):
@@ -124,7 +127,7 @@ def _viirs_lst(
             image = observe.lst_image(world, pixels, sensor, overpass, day)
             cloud = np.where(np.isnan(image.lst), _CLOUDY, 0).astype(np.uint8)
             write_viirs_lst(
-                directory / str(day.year), platform="VJ1" if sensor is observe.NOAA_20 else "VNP", tile=tile,
+                directory / str(day.year), platform=VIIRS_PLATFORMS[sensor], tile=tile,
                 day=day, night=overpass == "night",
                 produced=_produced(world, f"{sensor.name} LST", day, LST_LATENCY_DAYS),
                 lst=pixels.image(image.lst, np.nan), view_time=pixels.image(image.hour, np.nan),
@@ -150,7 +153,7 @@ def _viirs_ndvi(sensor: Sensor, world: World, directory: Path, keys: Sequence[Gr
         for start in starts:
             seen = observe.ndvi_composite(world, pixels, sensor, start)
             write_viirs_vi(
-                directory / str(start.year), platform="VJ1" if sensor is observe.NOAA_20 else "VNP", tile=tile,
+                directory / str(start.year), platform=VIIRS_PLATFORMS[sensor], tile=tile,
                 start=start, produced=_composite_produced(world, sensor, start),
                 ndvi=pixels.image(seen.ndvi, np.nan),
                 composite_doy=pixels.image(_day_of_year(start)[seen.day], -1),
@@ -220,10 +223,13 @@ WRITERS: Mapping[str, Writer] = {
     "MYD13A2.061": partial(_modis_ndvi, observe.AQUA),
     "VNP13A2.002": partial(_viirs_ndvi, observe.SUOMI_NPP),
     "VJ113A2.002": partial(_viirs_ndvi, observe.NOAA_20),
+    "VJ213A2.002": partial(_viirs_ndvi, observe.NOAA_21),
     "VNP21A1D.002": partial(_viirs_lst, observe.SUOMI_NPP, "day"),
     "VNP21A1N.002": partial(_viirs_lst, observe.SUOMI_NPP, "night"),
     "VJ121A1D.002": partial(_viirs_lst, observe.NOAA_20, "day"),
     "VJ121A1N.002": partial(_viirs_lst, observe.NOAA_20, "night"),
+    "VJ221A1D.002": partial(_viirs_lst, observe.NOAA_21, "day"),
+    "VJ221A1N.002": partial(_viirs_lst, observe.NOAA_21, "night"),
     "GLASS08B31.V40": _glass_lst,
     "GLASS06A01.V01": _glass_lst_tile,
     "GLASS13B01.V10": _glass_ndvi,

@@ -55,6 +55,7 @@ TERRA = Sensor("MOD", 10.5, 22.5)
 AQUA = Sensor("MYD", 13.5, 1.5)
 SUOMI_NPP = Sensor("VNP", 13.5, 1.5)
 NOAA_20 = Sensor("VJ1", 13.4, 1.4)
+NOAA_21 = Sensor("VJ2", 13.4, 1.4)
 
 
 class TilePixels(NamedTuple):
@@ -129,7 +130,7 @@ def lst_image(world: World, pixels: TilePixels, sensor: Sensor, overpass: Pass, 
     missed = rng.random(len(margin)) < np.where(near, MISSED_CLOUD_SHARE_NEAR, MISSED_CLOUD_SHARE)
     noise = np.array(ERROR_SD_K, np.float32)[error] * rng.standard_normal(len(margin), np.float32)
     noise -= missed * rng.uniform(*MISSED_CLOUD_K, len(margin))
-    if sensor in (SUOMI_NPP, NOAA_20):
+    if sensor in (SUOMI_NPP, NOAA_20, NOAA_21):
         noise += (rng.random(len(margin)) < HOT_OUTLIER_SHARE) * rng.uniform(8.0, 15.0, len(margin))
     shared = IMAGE_BIAS_SD_K * generator(world.spec.seed, f"{sensor.name} bias {overpass}", day.toordinal()).normal()
     truth = world.lst(day, view_hour(sensor, overpass, day, world.lon))[pixels.cell]
