@@ -1,4 +1,4 @@
-"""Every sensor of the real archives, beside what the ismn package reads (``make_ismn_expected.py``)."""
+"""Every sensor of the real archives, beside what the ismn package reads (``benchmarks/make_ismn_expected.py``)."""
 
 import json
 import os

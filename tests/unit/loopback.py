@@ -44,7 +44,6 @@ class Host:
         self.files: dict[str, bytes] = {}
         self.faults: dict[str, deque[object]] = defaultdict(deque)
         self.requests: list[tuple[str, int]] = []
-        self.at_once = self.most_at_once = 0
         self.pause_s = 0.0
         self.lock = threading.Lock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -73,14 +72,8 @@ class Host:
                 begin = int((self.headers["Range"] or "bytes=0-").split("=")[1].rstrip("-"))
                 with host.lock:
                     host.requests.append((self.path, begin))
-                    host.at_once += 1
-                    host.most_at_once = max(host.most_at_once, host.at_once)
                     fault = host.faults[self.path].popleft() if host.faults[self.path] else None
-                try:
-                    self.answer(begin, fault)
-                finally:
-                    with host.lock:
-                        host.at_once -= 1
+                self.answer(begin, fault)
 
             def answer(self, begin: int, fault: object) -> None:
                 content = host.files.get(self.path)

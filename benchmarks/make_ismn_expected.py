@@ -1,6 +1,6 @@
 """What the ismn package reads from the real archives, kept in ismn_expected.json.
 
-Run: pip install ismn==1.5.4; SM_REAL_DATA=... python tests/real/make_ismn_expected.py
+Run: pip install ismn==1.5.4; SM_REAL_DATA=... python benchmarks/make_ismn_expected.py
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             sensors = ISMN_Interface(root / archive, meta_path=folder).collection.iter_sensors(variable="soil_moisture")
             expected[archive] = {one.filehandler.file_path.name: summary(one.read_data()) for _, _, one in sensors}
-    path = Path(__file__).with_name("ismn_expected.json")
+    path = Path(__file__).resolve().parents[1] / "tests" / "real" / "ismn_expected.json"
     path.write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
