@@ -44,7 +44,7 @@ app.add_typer(ledger_app, name="ledger")
 
 DEMO_STATIONS = 80
 """As dense as the agricultural weather network of South Korea: 218 sites on 100 000 km²."""
-DEMO_EVERY_DAYS = 8
+DEMO_EVERY_DAYS = 10
 """The demo trains on fewer days than `train` takes by itself, to be over in a few minutes."""
 
 
