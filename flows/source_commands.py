@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from flows.entry import DataOption, RegionOption, enter, optional_day, out, progress
 from tasks.clock import utc_now
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 WINDOW = dt.timedelta(days=30)
 """Stations are fetched again so far back: their values are revised."""
+LEAST_WIDTH = 130
+"""The table keeps its columns where there is no terminal, or a narrow one."""
 STATE_STYLES = {"fresh": "green", "late": "yellow", "degraded": "bold red", "ended": "dim", "unseen": "magenta"}
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The ledger of editions and observations.")
@@ -63,7 +66,10 @@ def sources(
 
     here = services()
     rows = source_rows(here.region(region_id), here.ledger, here.sources.ended_sources, utc_now())
-    out.print(_table(rows))
+    Console(width=max(out.width, LEAST_WIDTH)).print(_table(rows))
+    for row in rows:
+        if row.remedy:
+            out.print(f"{row.source_id}: {row.remedy}", highlight=False, soft_wrap=True)
 
 
 @ledger_app.command()
@@ -80,13 +86,13 @@ def upgrade(data: DataOption = None) -> None:
 def _table(rows: Sequence[SourceRow]) -> Table:
     from rich.table import Table
 
-    table = Table("source", "role", "every", "newest day", "published", "last contact", "state", "failures", "remedy")
+    table = Table("source", "role", "every", "newest day", "published", "last contact", "state", "failures")
     for row in rows:
         published, contact = (f"{when:%Y-%m-%d %H:%M}" if when else "–"
                               for when in (row.newest_published, row.last_contact))
         failures = f"{row.failures} {row.error_code}" if row.failures else "0"
         table.add_row(
             row.source_id, row.role, f"{row.cadence_days} d", str(row.newest_day or "–"), published, contact,
-            f"[{STATE_STYLES[row.state]}]{row.state}[/]", failures, row.remedy,
+            f"[{STATE_STYLES[row.state]}]{row.state}[/]", failures,
         )
     return table
