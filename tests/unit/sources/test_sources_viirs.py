@@ -120,6 +120,12 @@ def test_night_product_gives_night_temperature(tmp_path: Path, writers: Any) -> 
     assert float(ds["lst_night"].mean()) == pytest.approx(280.0)
 
 
+def test_noaa_21_is_read_like_noaa_20(tmp_path: Path, writers: Any) -> None:
+    ds = decode(write_lst(tmp_path, writers, [14500], [GOOD], [135], LST_NAME.replace("VJ121", "VJ221")))
+    assert ds.attrs["source_id"] == "VJ221A1D.002"
+    assert float(ds["lst_day"].mean()) == pytest.approx(290.0)
+
+
 def test_ndvi_scaled_by_a_divisor_is_the_same_and_a_wrong_scale_is_refused(tmp_path: Path, writers: Any) -> None:
     def scaled(factor: float) -> Path:
         fields = vi_fields([5000] * 200, [0] * 200, [3] * 200)
