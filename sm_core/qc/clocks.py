@@ -92,11 +92,11 @@ def _shallow(series: StationSeries) -> bool:
 
 
 def _hours(series: StationSeries) -> NDArray[np.int64]:
-    return series.values.index.to_numpy().astype("datetime64[h]").astype(np.int64)
+    return np.asarray(series.values.index, "datetime64[h]").astype(np.int64)
 
 
 def _good(series: StationSeries) -> Mask:
-    return (series.values["qc"] == "").to_numpy(bool)
+    return np.asarray(series.values["qc"] == "", bool)
 
 
 def _step_hours(series: StationSeries) -> int:

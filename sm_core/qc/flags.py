@@ -114,7 +114,7 @@ def _hour_by_hour(table: pd.DataFrame, value: Values, hours: Values, depth: floa
 
 
 def _column(table: pd.DataFrame, name: str) -> Values:
-    return table[name].to_numpy(np.float64)
+    return np.asarray(table[name], np.float64)
 
 
 def _where_known(known: Mask, marked: Mask) -> Mask:
