@@ -14,24 +14,13 @@ from numpy.typing import NDArray
 from sm_core.domain import LAYERS, Grid, Layer, Record
 from sm_core.grid import Nesting, check_on_grid
 from sm_core.grid.points import cell_of
-from sm_core.validation.metrics import Number, PairMetrics, bias, pair_metrics, pearson_r, rmsd, ubrmsd
+from sm_core.validation.anomalies import anomaly_r, spacing
+from sm_core.validation.metrics import PairMetrics, bias, pair_metrics, pearson_r, rmsd, ubrmsd
+from sm_core.validation.moments import Bootstrap, Score, resample, score
 
 SCORES = ("pearson_r", "rmsd", "ubrmsd", "bias")
+ANOMALY = ("anomaly_r", "anomaly_lower", "anomaly_upper")
 HEADINGS = {"pearson_r": "PCC", "rmsd": "RMSE", "ubrmsd": "ubRMSE", "bias": "bias"}
-
-
-class Score(Record):
-    """A score and, where it was estimated, its confidence interval."""
-
-    value: Number
-    lower: float | None = None
-    upper: float | None = None
-
-    def __str__(self) -> str:
-        if math.isnan(self.value):
-            return "–"
-        interval = "" if self.lower is None or self.upper is None else f" ({self.lower:.3f} to {self.upper:.3f})"
-        return f"{self.value:.3f}{interval}"
 
 
 class SkillRow(Record):
@@ -107,20 +96,18 @@ def station_metrics(estimate: pd.DataFrame, stations: pd.DataFrame, *, min_days:
 
     Returns
     -------
-    DataFrame indexed by (layer, station_id) with the fields of :class:`PairMetrics`.
+    DataFrame indexed by (layer, station_id) with the fields of :class:`PairMetrics` and the anomaly correlation
+    (35-day moving mean) with its interval.
     """
     e, o = _by_day(estimate), _by_day(stations)
     rows = {}
     for layer in LAYERS:
         for station in sorted(set(o.index.get_level_values("station_id"))):
             reference = o[layer].xs(station)
-            days = pd.date_range(reference.index.min(), reference.index.max(), freq="D")
             known = e[layer].xs(station) if station in e.index.get_level_values("station_id") else reference * np.nan
-            rows[layer, station] = pair_metrics(
-                estimate=known.reindex(days), reference=reference.reindex(days), min_obs=min_days,
-            ).model_dump()
+            rows[layer, station] = _daily_metrics(known, reference, min_days)
     index = pd.MultiIndex.from_tuples(rows, names=["layer", "station_id"])
-    return pd.DataFrame(list(rows.values()), index=index, columns=list(PairMetrics.model_fields))
+    return pd.DataFrame(list(rows.values()), index=index, columns=[*PairMetrics.model_fields, *ANOMALY])
 
 
 def station_skill(
@@ -146,6 +133,7 @@ def station_skill(
     keeps the spread among stations out of r and lets no long record dominate.
     """
     observed = _common_pairs(estimates, stations)
+    bootstrap = Bootstrap(resamples=resamples, level=level, seed=seed)
     rows = []
     for stage, estimate in estimates.items():
         metrics = station_metrics(estimate, observed, min_days=min_days)
@@ -153,7 +141,7 @@ def station_skill(
             scored = metrics.loc[layer] if layer in metrics.index else metrics.iloc[:0]
             scored = scored[np.isfinite(scored["rmsd"])]
             scores = {
-                name: _bootstrap(scored[name].to_numpy(np.float64), resamples, level, np.random.default_rng(seed))
+                name: _bootstrap(scored[name].to_numpy(np.float64), bootstrap)
                 for name in SCORES
             }
             pairs = int(scored["n_obs"].sum())
@@ -215,6 +203,18 @@ def _pooled_r(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(a @ b) / spread if spread > 1e-9 * len(a) else math.nan
 
 
+def _daily_metrics(estimate: pd.Series, reference: pd.Series, min_days: int) -> dict[str, object]:
+    days = pd.date_range(reference.index.min(), reference.index.max(), freq="D")
+    pair = {"estimate": estimate.reindex(days), "reference": reference.reindex(days)}
+    lag = spacing(pd.DatetimeIndex(reference.dropna().index))
+    scores = pair_metrics(**pair, min_obs=min_days, lag=lag)
+    found = dict.fromkeys(ANOMALY, math.nan)
+    if scores.n_obs >= min_days:
+        anomalies = anomaly_r(**pair, lag=lag)
+        found = dict(zip(ANOMALY, (anomalies.value, anomalies.lower, anomalies.upper), strict=True))
+    return {**scores.model_dump(), **found}
+
+
 def _by_day(table: pd.DataFrame) -> pd.DataFrame:
     days = pd.DatetimeIndex(pd.to_datetime(table["day"])).normalize()
     ids = table["station_id"].astype(str)
@@ -229,10 +229,9 @@ def _common_pairs(estimates: Mapping[str, pd.DataFrame], stations: pd.DataFrame)
     return observed.reset_index()
 
 
-def _bootstrap(values: NDArray[np.float64], resamples: int, level: float, rng: np.random.Generator) -> Score:
+def _bootstrap(values: NDArray[np.float64], bootstrap: Bootstrap) -> Score:
     values = values[np.isfinite(values)]
     if not values.size:
         return Score(value=math.nan)
-    means = values[rng.integers(0, values.size, (resamples, values.size))].mean(axis=1)
-    lower, upper = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Score(value=float(values.mean()), lower=float(lower), upper=float(upper))
+    weights = resample(values.size, bootstrap)
+    return score(float(values.mean()), weights @ values / values.size, values.size, bootstrap.level)

@@ -41,7 +41,13 @@ def test_scores_are_averaged_over_stations_not_pooled():
     assert row.ubrmsd.value == pytest.approx(0.0, abs=1e-9)
     assert row.bias.value == pytest.approx(0.0, abs=1e-12)
     assert (row.places, row.pairs) == (2, 24)
-    assert (row.bias.lower, row.bias.upper) == (pytest.approx(-0.1), pytest.approx(0.1))
+    assert (row.bias.lower, row.bias.upper) == (None, None)  # two stations say nothing about others
+
+
+def test_interval_of_few_stations_reaches_from_the_worst_to_the_best():
+    skill = station_skill({"a": table({"s": 0.1, "t": -0.1, "u": 0.0})}, table({"s": 0.0, "t": 0.0, "u": 0.0}))
+    score = skill.row("a", "sm_surface").bias
+    assert (score.lower, score.upper) == (pytest.approx(-0.1), pytest.approx(0.1))
 
 
 def test_correlation_of_a_constant_layer_is_unknown_not_zero():
@@ -124,7 +130,8 @@ def test_unknown_cells_of_any_stage_are_left_out_for_all():
 
 
 def test_table_prints_as_markdown_and_survives_json():
-    skill = station_skill({"a": table({"s": 0.1})}, table({"s": 0.0}))
+    places = {"s": 0.0, "t": 0.0, "u": 0.0}
+    skill = station_skill({"a": table(dict.fromkeys(places, 0.1))}, table(places))
     lines = str(skill).splitlines()
     assert lines[0].split("|")[1:5] == [" stage ", " layer ", " PCC ", " RMSE "]
     assert "| a | sm_surface | 1.000 (1.000 to 1.000) | 0.100 (0.100 to 0.100) |" in lines[2]
