@@ -6,6 +6,7 @@ import xarray as xr
 
 from sm_core.domain import DailyInputs, GriddedInputs, ModelVersion, RasterRef
 from sm_core.downscaling import Downscaler, build_features, downscale
+from sm_core.downscaling.features import FEATURE_NAMES, feature_hash
 from sm_core.errors import GridMismatchError
 from tasks.adapters.scratch import identity_of, load
 from tasks.policy import sm_task
@@ -17,7 +18,8 @@ def feature_day(inputs: DailyInputs, gridded: GriddedInputs, fused: RasterRef) -
     """The predictors of the day on the region's grid."""
     here = services()
     region = here.region(inputs.region_id)
-    identity = identity_of([inputs.day.isoformat(), fused.identity, *_coarse_identities(gridded), here.code_version])
+    identity = identity_of([inputs.day.isoformat(), fused.identity, *_coarse_identities(gridded), here.code_version,
+                            feature_hash(FEATURE_NAMES)])
 
     def make() -> xr.Dataset:
         return build_features(

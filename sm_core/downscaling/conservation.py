@@ -11,7 +11,8 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from sm_core.grid import Nesting
 
-VALID_RANGE = (0.0, 0.6)
+VALID_RANGE = (0.02, 0.6)
+"""Of soil moisture [m3 m-3]: the driest sand still holds 2 %, the wettest loam 60 %."""
 KERNEL_CELLS = 0.7
 """Width of each of the two box filters that smooth the residual, in coarse cells."""
 PRIOR_WEIGHT = 0.05
@@ -55,7 +56,8 @@ def conserve(
     nesting
         Of the fine grid in the coarse lattice.
     valid_range
-        Physical bounds [m3 m-3]; a coarse value outside of them cannot be met and shows as deviation.
+        Physical bounds [m3 m-3]. A coarse value below the lower one becomes the bound of its cell; one above the
+        upper bound cannot be met and shows as deviation.
 
     Notes
     -----
@@ -149,7 +151,8 @@ def _boxes(field: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 def _exact(
     values: NDArray[np.float64], coarse: NDArray[np.float64], nesting: Nesting, valid_range: tuple[float, float]
 ) -> NDArray[np.float32]:
-    low, high = valid_range
+    high = valid_range[1]
+    low = np.fmin(valid_range[0], nesting.replicate(np.maximum(coarse, 0.0)))
     known = np.isfinite(values)
     for _ in range(EXACT_STEPS):
         values = np.clip(values, low, high)

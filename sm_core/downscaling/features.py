@@ -16,24 +16,27 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from sm_core.domain import LAYERS, Grid, Layer, Record
+from sm_core.downscaling.terrain import topographic_wetness
 from sm_core.errors import InsufficientInputsError
-from sm_core.grid import check_on_grid, to_grid
+from sm_core.grid import Nesting, check_on_grid, to_grid
 
 LAPSE_K_PER_M = 0.0065
 LST_SMOOTHING_CELLS = 2.0
 """Standard deviation of the smoothing of the LST anomaly: a single cell's retrieval is uncertain by 1 to 2 K."""
-SMOOTHING_KM = 40.0
-"""Standard deviation of the smoothing of the large-scale wetness: a 0.25° cell's own share in it is 6 %."""
-KM_PER_DEGREE = 111.195
+SURROUNDINGS_CELLS = 2.0
+"""Standard deviation of the surroundings, in coarse cells: a cell's own share in its surroundings is 4 %."""
+LEAST_WEIGHT = 1e-3
+"""Of a coarse cell without known land in the surroundings [share of its area]."""
 FOREST, CROPLAND, URBAN = (1, 2, 3, 4, 5), (12, 14), (13,)
 
 
 class Feature(Record):
-    """One predictor: its name, its unit, and the physical reason for it."""
+    """One predictor: its name, its unit, the physical reason for it, and of which other it is the contrast."""
 
     name: str
     units: str
     why: str
+    contrast_of: str | None = None
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -53,6 +56,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature(name="wetness_rootzone", units="1", why="Large-scale root-zone soil moisture of the day."),
     Feature(name="antecedent_surface", units="1", why="Large-scale surface soil moisture of the days before."),
     Feature(name="antecedent_rootzone", units="1", why="Large-scale root-zone soil moisture of the days before."),
+    Feature(name="topographic_wetness", units="1", why="Hollows and feet of slopes gather what drains from above."),
+    Feature(name="ndvi_contrast", units="1", why="Greener than around: more water held or drawn.", contrast_of="ndvi"),
+    Feature(name="lst_contrast", units="K", why="Cooler than around: more evaporation.", contrast_of="lst_anomaly"),
+    Feature(name="elevation_contrast", units="m", why="Higher than around: more rain.", contrast_of="elevation"),
+    Feature(name="clay_contrast", units="%", why="More clay than around holds more water.", contrast_of="clay"),
+    Feature(name="sand_contrast", units="%", why="More sand than around drains faster.", contrast_of="sand"),
+    Feature(name="topographic_wetness_contrast", units="1", why="Gathers more water than its surroundings do.",
+            contrast_of="topographic_wetness"),
 )
 FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 WETNESS: dict[Layer, str] = {"sm_surface": "wetness_surface", "sm_rootzone": "wetness_rootzone"}
@@ -96,21 +107,31 @@ def build_features(fused: xr.Dataset, coarse: xr.Dataset, statics: xr.Dataset, d
     Notes
     -----
     ``lst_anomaly`` is LST reduced to sea level by 6.5 K/km, smoothed over known land by a Gaussian of
-    :data:`LST_SMOOTHING_CELLS`, less its mean over the region's land. The large-scale
-    wetness is ``coarse`` smoothed by a Gaussian of :data:`SMOOTHING_KM` over known cells and interpolated: it tells
-    how wet the surroundings are without giving away the cell's own value, which is what the model has to learn.
-    ``antecedent`` is the same of the mean of all days of ``coarse`` before ``day``; unknown when there is none.
+    :data:`LST_SMOOTHING_CELLS`, less its mean over the region's land.
+
+    The surroundings of a field are its means over coarse cells, smoothed by a Gaussian of
+    :data:`SURROUNDINGS_CELLS` weighted by known land, and interpolated. The surroundings of ``coarse`` itself are the
+    large-scale wetness: they tell how wet it is around without giving away the cell's own value, which is what the
+    model has to learn. ``antecedent`` is the same of the mean of all days of ``coarse`` before ``day``; unknown when
+    there is none. A contrast is a field less its surroundings, so that soil moisture and what explains it are compared
+    at one scale, and gradients of climate across the region are not taken for relations with the ground.
     """
     check_on_grid(grid, fused, statics)
     land = statics["land"].values == 1
-    lst, elevation = fused["lst_day"].values, statics["elevation"].values
+    lst, elevation, slope = fused["lst_day"].values, statics["elevation"].values, statics["slope"].values
     angle = 2 * math.pi * (day.timetuple().tm_yday - 1) / 365.25
+    around = _Surroundings(coarse_of_day(coarse, day), grid, land)
     fields: dict[str, NDArray[np.floating] | float] = {
         "ndvi": fused["ndvi"].values, "lst_day": lst, "lst_anomaly": _lst_anomaly(lst, elevation, land),
-        "elevation": elevation, **{name: statics[name].values for name in ("slope", "clay", "sand")},
+        "elevation": elevation, "slope": slope, "clay": statics["clay"].values, "sand": statics["sand"].values,
         **_cover(statics["land_cover"].values), "season_sin": math.sin(angle), "season_cos": math.cos(angle),
-        **_wetness(coarse, day, grid),
+        **_wetness(coarse, day, around),
+        "topographic_wetness": topographic_wetness(np.where(land, elevation, np.nan), slope, grid),
     }
+    for feature in FEATURES:
+        if feature.contrast_of is not None:
+            field = np.where(land, fields[feature.contrast_of], np.nan).astype(np.float32)
+            fields[feature.name] = field - around.of_fine(field)
     variables = {
         feature.name: (("y", "x"), np.where(land, fields[feature.name], np.nan).astype(np.float32),
                        {"units": feature.units, "long_name": feature.why})
@@ -150,7 +171,7 @@ def _lst_anomaly(
     lst: NDArray[np.float32], elevation: NDArray[np.float32], land: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     reduced = lst + np.float32(LAPSE_K_PER_M) * elevation
-    reduced = _smooth(np.where(land, reduced, np.nan), (LST_SMOOTHING_CELLS, LST_SMOOTHING_CELLS))
+    reduced = _smooth(np.where(land, reduced, np.nan), LST_SMOOTHING_CELLS)
     known = reduced[land & np.isfinite(reduced)]
     return reduced - np.float32(known.mean(dtype=np.float64)) if known.size else reduced
 
@@ -160,16 +181,43 @@ def _cover(classes: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
     return {name: np.where(np.isfinite(classes), np.isin(classes, group), np.nan) for name, group in groups.items()}
 
 
-def _wetness(coarse: xr.Dataset, day: dt.date, grid: Grid) -> dict[str, NDArray[np.floating]]:
+class _Surroundings:
+    """Smooth fields on the region grid, of fields on it or on the coarse lattice of ``coarse``."""
+
+    def __init__(self, coarse: xr.Dataset, grid: Grid, land: NDArray[np.bool_]) -> None:
+        self._nesting, self._land = Nesting.of(coarse, grid), land
+        self._coarse, self._grid = coarse, grid
+
+    def of_fine(self, field: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Of a field on the region grid. (y, x)"""
+        known = self._land & np.isfinite(field)
+        return self._interpolated(self._nesting.aggregate(np.where(known, field, np.nan)), self._weight(known))
+
+    def of_coarse(self, field: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Of a field on the coarse lattice; cells without land count only where none with land is near. (y, x)"""
+        return self._interpolated(field, self._weight(self._land))
+
+    def _weight(self, known: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return np.nan_to_num(self._nesting.share(known))
+
+    def _interpolated(self, field: NDArray[np.floating], weight: NDArray[np.float64]) -> NDArray[np.float32]:
+        known = np.isfinite(field)
+        weight = np.where(known, np.maximum(weight, LEAST_WEIGHT), 0.0)
+        total = _gaussian(np.where(known, field, 0.0) * weight, SURROUNDINGS_CELLS)
+        norm = _gaussian(weight, SURROUNDINGS_CELLS)
+        smooth = np.where(norm > LEAST_WEIGHT**2, total / np.maximum(norm, LEAST_WEIGHT**2), np.nan)
+        layer = xr.Dataset({"v": (("time", "y", "x"), smooth[None])}, self._coarse.coords, self._coarse.attrs)
+        on_grid: NDArray[np.float32] = to_grid(layer, self._grid, "bilinear")["v"].values[0]
+        return on_grid
+
+
+def _wetness(coarse: xr.Dataset, day: dt.date, around: _Surroundings) -> dict[str, NDArray[np.floating]]:
     today, before = coarse_of_day(coarse, day), coarse.isel(time=_days(coarse) < np.datetime64(day, "D"))
-    fields = {}
+    fields: dict[str, NDArray[np.floating]] = {}
     for layer in LAYERS:
-        fields[WETNESS[layer]] = _mean_known(today[layer].values)
-        fields[ANTECEDENT[layer]] = _mean_known(before[layer].values)
-    sigma = _cells_per(SMOOTHING_KM, coarse)
-    smoothed = {name: (("time", "y", "x"), _smooth(field, sigma)[None]) for name, field in fields.items()}
-    on_grid = to_grid(xr.Dataset(smoothed, today.coords, today.attrs), grid, "bilinear")
-    return {name: on_grid[name].values[0] for name in smoothed}
+        fields[WETNESS[layer]] = around.of_coarse(today[layer].values[0])
+        fields[ANTECEDENT[layer]] = around.of_coarse(_mean_known(before[layer].values))
+    return fields
 
 
 def _mean_known(series: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -178,21 +226,12 @@ def _mean_known(series: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
-def _cells_per(km: float, coarse: xr.Dataset) -> tuple[float, float]:
-    steps = [
-        abs(float(coarse[axis][-1] - coarse[axis][0])) / (coarse.sizes[axis] - 1)
-        if coarse.sizes[axis] > 1 else float(coarse.attrs["resolution"])
-        for axis in ("y", "x")
-    ]
-    if coarse.attrs["crs"] == "EPSG:4326":
-        scale = (KM_PER_DEGREE, KM_PER_DEGREE * math.cos(math.radians(float(coarse["y"].mean()))))
-    else:
-        scale = (0.001, 0.001)
-    return km / (steps[0] * scale[0]), km / (steps[1] * scale[1])
+def _gaussian(field: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
+    smooth: NDArray[np.float64] = gaussian_filter(field.astype(np.float64), sigma, mode="constant", truncate=3.0)
+    return smooth
 
 
-def _smooth(field: NDArray[np.float32], sigma: tuple[float, float]) -> NDArray[np.float32]:
-    known = np.isfinite(field).astype(np.float64)
-    weight = gaussian_filter(known, sigma, mode="constant", truncate=3.0)
-    total = gaussian_filter(np.where(known > 0, field, 0).astype(np.float64), sigma, mode="constant", truncate=3.0)
+def _smooth(field: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    known = np.isfinite(field)
+    weight, total = _gaussian(known, sigma), _gaussian(np.where(known, field, 0), sigma)
     return np.where(weight > 1e-4, total / np.maximum(weight, 1e-4), np.nan).astype(np.float32)

@@ -1,15 +1,14 @@
-"""LightGBM downscaling: relations learned between coarse cells, applied within them."""
+"""The downscaler: what was learned between coarse cells, and how it is applied within them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -17,46 +16,51 @@ import xarray as xr
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from sm_core.domain import LAYERS, Grid, Layer, Record
-from sm_core.downscaling.conservation import VALID_RANGE
-from sm_core.downscaling.features import FEATURE_NAMES, WETNESS, coarse_of_day, feature_hash, known_land
-from sm_core.errors import FeatureMismatchError, ModelIntegrityError, ModelNotFoundError, TooFewSamplesError
-from sm_core.grid import Nesting, check_on_grid
+from sm_core.domain import LAYERS, Layer, Record
+from sm_core.downscaling.features import FEATURE_NAMES, WETNESS, feature_hash, known_land
+from sm_core.downscaling.linear import TEXTURE
+from sm_core.downscaling.params import DownscalingParams
+from sm_core.downscaling.trees import Trees
+from sm_core.errors import FeatureMismatchError, ModelIntegrityError, ModelNotFoundError
 
 SPEC_FILE = "spec.json"
+LEVELS = (0.5, 0.68, 0.8, 0.9)
+"""Shares of unseen errors that the half-widths cover."""
+NO_LAND = 255
 
 
-class DownscalingParams(Record):
-    """All that decides the outcome of training, besides the data.
+class Tier(Record):
+    """A model for cells where some inputs are unknown: it was trained without their features."""
 
-    ``lst_day`` is left out by default: the anomaly carries its relation to soil moisture with less of its noise, to
-    which relations learned from the means of many cells are not prepared.
-    """
+    name: str
+    without: tuple[str, ...]
 
-    features: tuple[str, ...] = tuple(name for name in FEATURE_NAMES if name != "lst_day")
-    learning_rate: float = 0.05
-    num_leaves: int = 8
-    min_data_in_leaf: int = 40
-    feature_fraction: float = 0.7
-    bagging_fraction: float = 0.8
-    lambda_l2: float = 1.0
-    max_rounds: int = 400
-    patience: int = 30
-    validation_share: float = 0.3
-    """Of blocks and of stretches of days that are set apart to choose the number of rounds."""
-    block_cells: int = 3
-    block_days: int = 10
-    min_land_share: float = 0.5
-    min_samples: int = 200
-    valid_range: tuple[float, float] = VALID_RANGE
-    seed: int = 0
-    num_threads: int = 1
+    def of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names that this tier uses."""
+        return tuple(name for name in names if name not in self.without)
+
+
+TIERS = (
+    Tier(name="full", without=()),
+    Tier(name="no_lst", without=("lst_day", "lst_anomaly", "lst_contrast")),
+    Tier(name="no_ndvi", without=("ndvi", "ndvi_contrast")),
+    Tier(name="no_images", without=("lst_day", "lst_anomaly", "lst_contrast", "ndvi", "ndvi_contrast")),
+)
+"""In order of preference; a cell takes the first whose features are all known."""
+COARSE_TIER = len(TIERS)
+"""Of cells that no tier can serve: their large-scale wetness is all there is."""
+TIER_NAMES = (*(tier.name for tier in TIERS), "coarse")
 
 
 class LayerFit(Record):
-    """How one layer's booster came about; scores are of cells and days that were both set apart."""
+    """How one layer and tier came about; scores are of cells and days that were both set apart.
+
+    ``effects`` are those of the linear part [m3 m-3 per unit], in the order of the tier's linear features.
+    """
 
     layer: Layer
+    tier: str
+    effects: tuple[float, ...]
     rounds: int
     samples: int
     validation_samples: int
@@ -64,6 +68,8 @@ class LayerFit(Record):
     """Of the departure from the large-scale wetness [m3 m-3]."""
     validation_skill: float
     """1 − mean square error over that of no departure [1]; 0: nothing learned."""
+    half_widths: tuple[float, ...]
+    """Split-conformal half-widths of the error of a coarse cell's departure [m3 m-3], one per level of ``LEVELS``."""
 
 
 class DownscalerSpec(Record):
@@ -77,22 +83,21 @@ class DownscalerSpec(Record):
     fits: tuple[LayerFit, ...]
     sha256: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class TrainingDay:
-    """One day to learn from: features on the region grid (y, x), soil moisture on its native lattice (time=1, y, x)."""
-
-    day: dt.date
-    features: xr.Dataset
-    coarse: xr.Dataset
+    def fit(self, layer: Layer, tier: str) -> LayerFit:
+        """The fit of one layer and tier; StopIteration where there is none."""
+        return next(fit for fit in self.fits if (fit.layer, fit.tier) == (layer, tier))
 
 
 @dataclass(frozen=True)
 class Downscaler:
-    """A trained model: one booster per layer and its spec."""
+    """A trained model: one booster per layer and tier, and its spec."""
 
-    boosters: Mapping[Layer, lgb.Booster]
+    boosters: Mapping[tuple[Layer, str], lgb.Booster]
     spec: DownscalerSpec
+
+    @cached_property
+    def _trees(self) -> dict[tuple[Layer, str], Trees]:
+        return {key: Trees.of(booster) for key, booster in self.boosters.items()}
 
     def predict(self, features: xr.Dataset) -> xr.Dataset:
         """Soil moisture of every land cell before the coarse means are restored.
@@ -105,7 +110,8 @@ class Downscaler:
         Returns
         -------
         Dataset (y, x): ``sm_surface``, ``sm_rootzone`` [m3 m-3], float32, inside the valid range; NaN outside land
-        and where the large-scale wetness is unknown.
+        and where the large-scale wetness is unknown. ``tier``: place in ``TIER_NAMES`` of the model that each land
+        cell was predicted with, 255 outside land.
 
         Raises
         ------
@@ -115,21 +121,43 @@ class Downscaler:
         if missing:
             raise FeatureMismatchError("features of the model are missing", missing=missing)
         land = known_land(features)
-        table = np.stack([features[name].values[land] for name in self.spec.params.features], axis=1)
-        variables = {}
+        columns = {name: features[name].values[land] for name in self.spec.params.features}
+        tier = self._tier_of_cells(columns, int(land.sum()))
+        variables: dict[str, tuple[tuple[str, str], NDArray[np.generic], dict[str, object]]] = {}
         for layer in LAYERS:
+            wetness = features[WETNESS[layer]].values[land]
+            predicted = wetness + self._departure(layer, columns, tier)
             field = np.full(land.shape, np.nan, np.float32)
-            if len(table):
-                departure = self.boosters[layer].predict(table, num_threads=self.spec.params.num_threads)
-                field[land] = np.clip(features[WETNESS[layer]].values[land] + departure, *self.spec.params.valid_range)
+            field[land] = np.clip(predicted, *self.spec.params.valid_range)
             variables[layer] = (("y", "x"), field, {"units": "1"})
+        tiers = np.full(land.shape, NO_LAND, np.uint8)
+        tiers[land] = tier
+        flags: dict[str, object] = {"flag_values": list(range(len(TIER_NAMES))), "flag_meanings": " ".join(TIER_NAMES)}
+        variables["tier"] = (("y", "x"), tiers, flags)
         return xr.Dataset(variables, {"y": features.y, "x": features.x}, dict(features.attrs))
 
+    def half_width(self, layer: Layer, tier: NDArray[np.uint8], level: float = 0.68) -> NDArray[np.float32]:
+        """Half-width that covers ``level`` (one of ``LEVELS``) of the errors at unseen coarse cells and days [m3 m-3].
+
+        Parameters
+        ----------
+        tier
+            As ``predict`` gives it. Cells of the coarse tier have the width of the poorest tier. Any shape.
+        """
+        place = LEVELS.index(level)
+        widths = [fit.half_widths[place] for fit in self.spec.fits if fit.layer == layer]
+        table = np.full(256, np.nan, np.float32)
+        table[COARSE_TIER] = max(widths)
+        for code, name in enumerate(TIER_NAMES[:COARSE_TIER]):
+            if (layer, name) in self.boosters:
+                table[code] = self.spec.fit(layer, name).half_widths[place]
+        return table[tier]
+
     def save(self, directory: Path) -> None:
-        """Write ``<layer>.txt`` (LightGBM text) and ``spec.json`` into an existing directory."""
-        texts = [self.boosters[fit.layer].model_to_string() for fit in self.spec.fits]
+        """Write ``<layer>-<tier>.txt`` (LightGBM text) and ``spec.json`` into an existing directory."""
+        texts = [self.boosters[fit.layer, fit.tier].model_to_string() for fit in self.spec.fits]
         for fit, text in zip(self.spec.fits, texts, strict=True):
-            (directory / f"{fit.layer}.txt").write_text(text, encoding="utf-8")
+            (directory / _booster_file(fit)).write_text(text, encoding="utf-8")
         spec = self.spec.model_copy(update={"sha256": tuple(_sha256(text) for text in texts)})
         (directory / SPEC_FILE).write_text(spec.model_dump_json(indent=2), encoding="utf-8")
 
@@ -147,177 +175,42 @@ class Downscaler:
         _check_features(spec)
         boosters = {}
         for fit, sha256 in zip(spec.fits, spec.sha256, strict=True):
-            path = directory / f"{fit.layer}.txt"
+            path = directory / _booster_file(fit)
             if not path.is_file():
                 raise ModelNotFoundError("booster file is missing", file=path.name, directory=directory.name)
             text = path.read_text(encoding="utf-8")
             if _sha256(text) != sha256:
                 raise ModelIntegrityError("booster file has changed since it was saved", file=path.name)
-            boosters[fit.layer] = lgb.Booster(model_str=text)
+            boosters[fit.layer, fit.tier] = lgb.Booster(model_str=text)
         return cls(boosters, spec)
 
+    def _tier_of_cells(self, columns: Mapping[str, NDArray[np.float32]], cells: int) -> NDArray[np.uint8]:
+        tiers = np.full(cells, COARSE_TIER, np.uint8)
+        known = {name: np.isfinite(column) for name, column in columns.items()}
+        for code, tier in reversed(list(enumerate(TIERS))):
+            if any(name == tier.name for _, name in self.boosters):
+                tiers[np.logical_and.reduce([known[name] for name in tier.of(self.spec.params.features)])] = code
+        return tiers
 
-@dataclass(frozen=True)
-class _Samples:
-    """Rows of coarse cells: features (n, features), values by layer (n, layers), and where and when."""
-
-    features: NDArray[np.float64]
-    values: NDArray[np.float64]
-    cell: NDArray[np.int64]
-    day: NDArray[np.int64]
-    shape: tuple[int, int]
-
-
-def train(days: Iterable[TrainingDay], grid: Grid, params: DownscalingParams) -> Downscaler:
-    """Learn how coarse soil moisture departs from its surroundings, given what the cell looks like.
-
-    Parameters
-    ----------
-    days
-        Taken one at a time, in any order; all on one coarse lattice.
-    grid
-        The region grid of the features.
-    params
-        The same parameters, days and number of threads give the same model.
-
-    Raises
-    ------
-    TooFewSamplesError     SM504, fewer than ``min_samples`` cells and days, or one block or day only.
-    GridMismatchError      SM302, features on another grid.
-    FeatureMismatchError   SM402, a feature of ``params`` is missing.
-
-    Notes
-    -----
-    Features are aggregated to coarse cells by area over known land; cells of less than ``min_land_share`` land are
-    left out. The target is the coarse value less the cell's large-scale wetness. The number of rounds is chosen by
-    early stopping on samples whose block of cells *and* stretch of days were both set apart (samples that share
-    only one of them are used by neither side); the final model then learns from all samples.
-    """
-    used, samples = _collect(days, grid, params)
-    fits, boosters = [], {}
-    for index, layer in enumerate(LAYERS):
-        wetness = samples.features[:, params.features.index(WETNESS[layer])]
-        target = samples.values[:, index] - wetness
-        boosters[layer], fit = _fit(layer, samples, target, params)
-        fits.append(fit)
-    spec = DownscalerSpec(
-        params=params, feature_hash=feature_hash(params.features), trained_from=min(used), trained_until=max(used),
-        days=len(used), fits=tuple(fits),
-    )
-    return Downscaler(boosters, spec)
+    def _departure(
+        self, layer: Layer, columns: Mapping[str, NDArray[np.float32]], tiers: NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
+        departure = np.zeros(len(tiers))
+        params = self.spec.params
+        for code, tier in enumerate(TIERS):
+            cells = np.flatnonzero(tiers == code)
+            if not cells.size:
+                continue
+            names, split = tier.of(params.linear), tier.of(params.trees)
+            for name, effect in zip(names, self.spec.fit(layer, tier.name).effects, strict=True):
+                share = params.texture_share if name in TEXTURE else 1.0
+                departure[cells] += share * effect * columns[name][cells]
+            departure[cells] += self._trees[layer, tier.name].predict(np.stack([columns[n][cells] for n in split]))
+        return departure
 
 
-def _collect(days: Iterable[TrainingDay], grid: Grid, params: DownscalingParams) -> tuple[list[dt.date], _Samples]:
-    used: list[dt.date] = []
-    features, values, cells, ordinals = [], [], [], []
-    shape = (0, 0)
-    for training_day in days:
-        check_on_grid(grid, training_day.features)
-        missing = [name for name in params.features if name not in training_day.features]
-        if missing:
-            raise FeatureMismatchError("features to train with are missing", day=training_day.day, missing=missing)
-        coarse = coarse_of_day(training_day.coarse, training_day.day)
-        nesting = Nesting.of(coarse, grid)
-        shape = nesting.shape
-        wanted = _enough_land(known_land(training_day.features), nesting, params.min_land_share)
-        layers = np.stack([coarse[layer].values[0][wanted] for layer in LAYERS], axis=1)
-        table = [nesting.aggregate(training_day.features[name].values)[wanted] for name in params.features]
-        features.append(np.stack(table, axis=1))
-        values.append(layers)
-        cells.append(np.flatnonzero(wanted))
-        ordinals.append(np.full(len(layers), training_day.day.toordinal()))
-        used.append(training_day.day)
-    if not used:
-        raise TooFewSamplesError("no day to train with", samples=0, minimum=params.min_samples)
-    samples = _Samples(
-        np.concatenate(features), np.concatenate(values), np.concatenate(cells), np.concatenate(ordinals), shape
-    )
-    return used, samples
-
-
-def _enough_land(land: NDArray[np.bool_], nesting: Nesting, least: float) -> NDArray[np.bool_]:
-    inside = nesting.cell >= 0
-    size = nesting.shape[0] * nesting.shape[1]
-    count = np.bincount(nesting.cell[inside & land], minlength=size)
-    largest = np.bincount(nesting.cell[inside], minlength=size).max(initial=1)
-    enough: NDArray[np.bool_] = (count >= least * largest).reshape(nesting.shape)
-    return enough
-
-
-def _fit(
-    layer: Layer, samples: _Samples, target: NDArray[np.float64], params: DownscalingParams
-) -> tuple[lgb.Booster, LayerFit]:
-    known = np.isfinite(target)
-    if known.sum() < params.min_samples:
-        raise TooFewSamplesError(
-            "too few coarse cells and days to learn from", layer=layer, samples=int(known.sum()),
-            minimum=params.min_samples,
-        )
-    inner, outer = _inner_split(samples, known, params)
-    trial = _boost(samples.features, target, inner, params, stop_on=outer)
-    rounds = max(1, trial.best_iteration)
-    estimate = trial.predict(samples.features[outer], num_iteration=rounds, num_threads=params.num_threads)
-    error = target[outer] - np.asarray(estimate)
-    booster = _boost(samples.features, target, known, params, rounds=rounds)
-    return booster, LayerFit(
-        layer=layer, rounds=rounds, samples=int(known.sum()), validation_samples=int(outer.sum()),
-        validation_rmsd=float(np.sqrt(np.mean(error**2))),
-        validation_skill=float(1 - np.mean(error**2) / max(np.mean(target[outer] ** 2), 1e-12)),
-    )
-
-
-def _inner_split(
-    samples: _Samples, known: NDArray[np.bool_], params: DownscalingParams
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    rng = np.random.default_rng(params.seed)
-    side = min(params.block_cells, max(1, min(samples.shape) // 2))
-    row, column = np.divmod(samples.cell, samples.shape[1])
-    blocks = (row // side) * samples.shape[1] + column // side
-    different = np.unique(samples.day[known])
-    length = min(params.block_days, max(1, len(different) // 2))
-    stretches = np.searchsorted(different, samples.day) // length
-    set_apart = [_draw(groups, known, params.validation_share, rng) for groups in (blocks, stretches)]
-    inner, outer = known & ~set_apart[0] & ~set_apart[1], known & set_apart[0] & set_apart[1]
-    if not inner.any() or not outer.any():
-        raise TooFewSamplesError(
-            "blocks of cells and days cannot be set apart", samples=int(known.sum()), days=len(different),
-            cells=len(np.unique(samples.cell[known])),
-        )
-    return inner, outer
-
-
-def _draw(
-    groups: NDArray[np.int64], known: NDArray[np.bool_], share: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    different = np.unique(groups[known])
-    count = min(max(1, math.ceil(share * len(different))), len(different) - 1)
-    return np.isin(groups, rng.permutation(different)[:count])
-
-
-def _boost(
-    features: NDArray[np.float64], target: NDArray[np.float64], rows: NDArray[np.bool_], params: DownscalingParams, *,
-    rounds: int | None = None, stop_on: NDArray[np.bool_] | None = None,
-) -> lgb.Booster:
-    data = lgb.Dataset(features[rows], target[rows], feature_name=list(params.features), free_raw_data=False)
-    evaluated: list[lgb.Dataset] = []
-    callbacks: list[Callable[..., Any]] = []
-    if stop_on is not None:
-        evaluated = [lgb.Dataset(features[stop_on], target[stop_on], reference=data, free_raw_data=False)]
-        callbacks = [lgb.early_stopping(params.patience, verbose=False)]
-    return lgb.train(
-        _lightgbm_params(params), data, num_boost_round=rounds or params.max_rounds, valid_sets=evaluated,
-        callbacks=callbacks,
-    )
-
-
-def _lightgbm_params(params: DownscalingParams) -> dict[str, Any]:
-    return {
-        "objective": "regression", "metric": "l2", "learning_rate": params.learning_rate,
-        "num_leaves": params.num_leaves, "min_data_in_leaf": params.min_data_in_leaf,
-        "feature_fraction": params.feature_fraction, "bagging_fraction": params.bagging_fraction, "bagging_freq": 1,
-        "lambda_l2": params.lambda_l2, "seed": params.seed, "deterministic": True, "force_row_wise": True,
-        "num_threads": params.num_threads, "verbosity": -1,
-    }
+def _booster_file(fit: LayerFit) -> str:
+    return f"{fit.layer}-{fit.tier}.txt"
 
 
 def _load_spec(path: Path) -> DownscalerSpec:

@@ -88,6 +88,22 @@ def test_bounds_hold_and_so_does_the_mean():
     assert result.largest_deviation < 5e-8
 
 
+def test_no_cell_is_left_without_any_water():
+    fine, coarse, nest = scene()
+    coarse[2, 2] = 0.03
+    result = conserve(fine, coarse, nest)
+    assert np.nanmin(result.values) >= np.float32(0.02)
+    assert result.largest_deviation < 5e-8
+
+
+def test_a_coarse_value_below_the_bound_is_still_met():
+    fine, coarse, nest = scene()
+    coarse[2, 2] = 0.01
+    result = conserve(fine, coarse, nest)
+    assert result.largest_deviation < 5e-8
+    np.testing.assert_allclose(result.values[nest.cell == 2 * COLUMNS + 2], 0.01, atol=1e-8)
+
+
 def test_a_coarse_value_beyond_the_bounds_shows_as_deviation():
     fine, coarse, nest = scene()
     coarse[2, 2] = 0.65

@@ -136,6 +136,49 @@ def test_missing_day_and_foreign_grid_are_refused():
         build_features(on_grid(**FUSED).assign_attrs(grid_id="other"), coarse([0.1, 0.2, 0.3]), statics(), DAY, GRID)
 
 
+def test_differences_within_a_cell_are_all_contrast():
+    pattern = 2.0 * (-1.0) ** np.add.outer(np.arange(40), np.arange(40))
+    features = build_features(on_grid(ndvi=0.5 + 0.1 * pattern, lst_day=300.0), coarse([0.1, 0.2, 0.3]),
+                              statics(clay=20 + pattern), DAY, GRID)
+    np.testing.assert_allclose(features["clay_contrast"].values, pattern, atol=1e-4)
+    np.testing.assert_allclose(features["ndvi_contrast"].values, 0.1 * pattern, atol=1e-5)
+    np.testing.assert_allclose(features["sand_contrast"].values, 0, atol=1e-4)
+
+
+def test_surroundings_follow_what_changes_across_the_region():
+    wide = Grid.from_origin("g", west=127.0, north=37.0, resolution=0.01, width=240, height=20)
+    gradient = np.broadcast_to(10 + 0.1 * np.arange(240), (20, 240))
+    layers = {"elevation": 100.0, "slope": 2.0, "clay": gradient, "sand": 40.0, "land_cover": 12.0, "land": 1.0,
+              **FUSED}
+    fields = xr.Dataset({name: (("y", "x"), np.broadcast_to(np.float32(value), wide.shape)) for name, value in
+                         layers.items()}, {"y": wide.y, "x": wide.x}, {"grid_id": "g", "crs": "EPSG:4326"})
+    sm = np.full((1, 2, 24), 0.3, np.float32)
+    lattice = {"time": pd.DatetimeIndex([pd.Timestamp(DAY)]).as_unit("ns"), "y": [36.95, 36.85],
+               "x": 127.05 + 0.1 * np.arange(24)}
+    series = xr.Dataset(dict.fromkeys(("sm_surface", "sm_rootzone"), (("time", "y", "x"), sm)), lattice,
+                        {"crs": "EPSG:4326"})
+    contrast = build_features(fields, series, fields, DAY, wide)["clay_contrast"].values
+    # far from the ends; the coarse means of ten cells, interpolated, are the gradient itself
+    np.testing.assert_allclose(contrast[:, 80:160], 0, atol=1e-3)
+
+
+def test_sea_is_no_part_of_the_surroundings():
+    land = np.ones(GRID.shape)
+    land[:, 20:] = 0
+    features = build_features(on_grid(**FUSED), coarse([0.1, 0.2, 0.3]),
+                              statics(land=land, elevation=np.where(land == 1, 100.0, 0.0)), DAY, GRID)
+    np.testing.assert_allclose(features["elevation_contrast"].values[:, :20], 0, atol=1e-4)
+
+
+def test_a_contrast_is_unknown_where_its_field_is():
+    lst = np.full(GRID.shape, 300.0)
+    lst[:, :30] = np.nan
+    features = build_features(on_grid(ndvi=np.nan, lst_day=lst), coarse([0.1, 0.2, 0.3]), statics(), DAY, GRID)
+    assert np.isnan(features["lst_contrast"].values[:, 0]).all()
+    assert np.isfinite(features["lst_contrast"].values[:, 35]).all()
+    assert np.isnan(features["ndvi_contrast"].values).all()
+
+
 def test_hash_changes_with_order_and_names():
     assert feature_hash(FEATURE_NAMES) != feature_hash(FEATURE_NAMES[::-1])
     assert feature_hash(FEATURE_NAMES) == feature_hash(list(FEATURE_NAMES))

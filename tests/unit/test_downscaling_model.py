@@ -6,14 +6,19 @@ from scipy.ndimage import gaussian_filter
 
 from sm_core.domain import LAYERS, Grid
 from sm_core.downscaling import (
+    LEVELS,
+    TIER_NAMES,
+    TIERS,
     Downscaler,
     DownscalingParams,
     TrainingDay,
     build_features,
     downscale,
+    edge_contrast,
     train,
+    tuned,
 )
-from sm_core.downscaling.model import _inner_split, _Samples
+from sm_core.downscaling.training import Samples, _inner_split, collect, cross_validate
 from sm_core.errors import (
     FeatureMismatchError,
     GridMismatchError,
@@ -88,9 +93,11 @@ def test_downscaled_field_keeps_the_coarse_means_and_says_how_well(trained):
         np.testing.assert_allclose(nesting.aggregate(result[layer].values), coarse[layer].values[3], atol=1e-7)
         spread = result[f"{layer}_spread"].values
         known = np.isfinite(result[layer].values)
-        floor = next(fit.validation_rmsd for fit in model.spec.fits if fit.layer == layer)
-        assert np.all(spread[known] >= np.float32(floor) * 0.999)
+        floor = np.float32(model.spec.fit(layer, "full").half_widths[LEVELS.index(0.68)])
+        np.testing.assert_allclose(spread[known], np.hypot(floor, result[f"{layer}_adjustment"].values[known]))
         np.testing.assert_array_equal(np.isfinite(spread), known)
+        before = model.predict(features[3])[layer].values
+        np.testing.assert_allclose(result[layer].values - result[f"{layer}_adjustment"].values, before, atol=1e-7)
 
 
 def test_same_seed_same_model(trained):
@@ -111,7 +118,8 @@ def test_spec_says_what_was_learned_from(trained):
 def test_stored_model_gives_the_same_numbers(trained, tmp_path):
     _, _, features, _, _, model = trained
     model.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sm_rootzone.txt", "sm_surface.txt", "spec.json"]
+    boosters = [f"{layer}-{tier.name}.txt" for layer in LAYERS for tier in TIERS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*boosters, "spec.json"])
     loaded = Downscaler.load(tmp_path)
     for layer in LAYERS:
         np.testing.assert_array_equal(
@@ -128,13 +136,13 @@ def test_damaged_missing_and_foreign_models_are_refused(trained, tmp_path):
     with pytest.raises(ModelNotFoundError, match=r"spec\.json"):
         Downscaler.load(tmp_path)
     model.save(tmp_path)
-    spec, booster = tmp_path / "spec.json", tmp_path / "sm_surface.txt"
+    spec, booster = tmp_path / "spec.json", tmp_path / "sm_surface-full.txt"
     text, declared = booster.read_text(), spec.read_text()
     booster.write_text(text.replace("leaf_value=", "leaf_value=9", 1))
-    with pytest.raises(ModelIntegrityError, match=r"sm_surface\.txt"):
+    with pytest.raises(ModelIntegrityError, match=r"sm_surface-full\.txt"):
         Downscaler.load(tmp_path)
     booster.unlink()
-    with pytest.raises(ModelNotFoundError, match=r"sm_surface\.txt"):
+    with pytest.raises(ModelNotFoundError, match=r"sm_surface-full\.txt"):
         Downscaler.load(tmp_path)
     booster.write_text(text)
     spec.write_text(declared.replace(model.spec.feature_hash, "0" * 64))
@@ -147,10 +155,10 @@ def test_damaged_missing_and_foreign_models_are_refused(trained, tmp_path):
 
 def test_a_missing_feature_is_named(trained):
     _, coarse, features, days, _, model = trained
-    with pytest.raises(FeatureMismatchError, match="ndvi"):
-        model.predict(features[0].drop_vars("ndvi"))
-    with pytest.raises(FeatureMismatchError, match="clay"):
-        train([TrainingDay(days[0], features[0].drop_vars("clay"), coarse)], GRID, PARAMS)
+    with pytest.raises(FeatureMismatchError, match="ndvi_contrast"):
+        model.predict(features[0].drop_vars("ndvi_contrast"))
+    with pytest.raises(FeatureMismatchError, match="clay_contrast"):
+        train([TrainingDay(days[0], features[0].drop_vars("clay_contrast"), coarse)], GRID, PARAMS)
 
 
 def test_wrong_grid_and_missing_day_are_refused(trained):
@@ -193,7 +201,7 @@ def test_no_round_is_chosen_on_cells_or_days_that_were_trained_on():
     rng = np.random.default_rng(3)
     cell, day = (part.ravel() for part in np.meshgrid(np.arange(144), np.arange(40)))
     known = rng.uniform(size=cell.size) < 0.8
-    samples = _Samples(np.zeros((cell.size, 1)), np.zeros((cell.size, 2)), cell, 737000 + 5 * day, (12, 12))
+    samples = Samples({}, np.zeros((cell.size, 2)), cell, 737000 + 5 * day, (12, 12), ())
     inner, outer = _inner_split(samples, known, DownscalingParams(block_cells=3, block_days=8))
     assert inner.sum() > 0.3 * known.sum()
     assert 0.05 * known.sum() < outer.sum() < 0.2 * known.sum()
@@ -202,3 +210,120 @@ def test_no_round_is_chosen_on_cells_or_days_that_were_trained_on():
     blocks = (cell // 12 // 3) * 4 + cell % 12 // 3
     assert not set(blocks[inner]) & set(blocks[outer])
     assert not set(day[inner] // 8) & set(day[outer] // 8)
+
+
+def without(field, *names):
+    return field.assign({name: field[name] * np.nan for name in names})
+
+
+def test_cells_without_an_input_are_served_by_the_tier_that_never_knew_it(trained):
+    _, coarse, features, _, _, model = trained
+    partly = features[4].copy(deep=True)
+    partly["lst_contrast"][:, :20] = np.nan
+    partly["ndvi_contrast"][:10, :] = np.nan
+    partly["clay_contrast"][30, 30] = np.nan
+    tier = downscale(partly, coarse, model, GRID)["tier"]
+    names = np.array([*TIER_NAMES, *[""] * (256 - len(TIER_NAMES))])[tier.values]
+    assert [names[5, 5], names[5, 40], names[25, 5], names[25, 40], names[30, 30]] == [
+        "no_images", "no_ndvi", "no_lst", "full", "coarse"
+    ]
+    assert tier.values[-1, 0] == 255
+    assert tier.attrs["flag_meanings"].split() == list(TIER_NAMES)
+
+
+@pytest.mark.parametrize(("names", "tier"), [
+    ((), "full"), (("lst_contrast",), "no_lst"), (("ndvi_contrast",), "no_ndvi"),
+    (("lst_contrast", "ndvi_contrast"), "no_images"), (("sand_contrast",), "coarse"),
+])
+def test_a_day_without_an_input_says_its_tier_and_keeps_the_coarse_means(trained, names, tier):
+    _, coarse, features, _, _, model = trained
+    result = downscale(without(features[4], *names), coarse, model, GRID)
+    assert result.attrs["tier"] == tier
+    assert result.attrs["conservation_error"] < 1e-7
+    np.testing.assert_array_equal(np.isfinite(result["sm_surface"]), np.isfinite(features[4]["elevation"]))
+
+
+def test_what_a_tier_is_trained_without_does_not_move_it(trained):
+    _, _, features, _, _, model = trained
+    cloudy = without(features[4], "lst_contrast")
+    moved = cloudy.assign(lst_day=cloudy["lst_day"] + 5, lst_anomaly=cloudy["lst_anomaly"] + 5)
+    xr.testing.assert_identical(model.predict(cloudy), model.predict(moved))
+
+
+def test_cells_of_the_coarse_tier_have_their_large_scale_wetness(trained):
+    _, _, features, _, _, model = trained
+    predicted = model.predict(without(features[4], "clay_contrast"))
+    np.testing.assert_allclose(predicted["sm_rootzone"], features[4]["wetness_rootzone"], rtol=1e-6)
+
+
+def test_days_without_images_train_the_tiers_that_need_none(trained):
+    _, coarse, features, days, _, _ = trained
+    model = train(training_days(coarse, [without(f, "lst_contrast") for f in features], days), GRID, PARAMS)
+    assert {tier for _, tier in model.boosters} == {"no_lst", "no_images"}
+    assert downscale(features[2], coarse, model, GRID).attrs["tier"] == "no_lst"
+
+
+@pytest.mark.parametrize(("name", "step", "sign"), [
+    ("clay_contrast", 5.0, 1), ("sand_contrast", 5.0, -1), ("topographic_wetness_contrast", 2.0, 1),
+    ("lst_contrast", 2.0, -1),
+])
+def test_what_physics_knows_the_sign_of_never_goes_the_other_way(trained, name, step, sign):
+    _, _, features, _, _, model = trained
+    lower, higher = model.predict(features[6]), model.predict(features[6].assign({name: features[6][name] + step}))
+    for layer in LAYERS:
+        change = sign * (higher[layer].values - lower[layer].values)
+        assert np.nanmin(change) >= 0
+
+
+def test_more_of_a_share_of_texture_is_more_of_its_effect(trained):
+    _, _, features, _, _, model = trained
+    fields = []
+    for share in (0.0, 0.5, 1.0):
+        params = model.spec.params.model_copy(update={"texture_share": share})
+        other = Downscaler(model.boosters, model.spec.model_copy(update={"params": params}))
+        fields.append(other.predict(features[6])["sm_surface"].values)
+    np.testing.assert_allclose(fields[1], (fields[0] + fields[2]) / 2, atol=1e-6)
+    assert np.nanstd(fields[2] - fields[0]) > 0.01
+
+
+def test_half_widths_cover_their_share_of_errors(trained):
+    model = trained[-1]
+    for fit in model.spec.fits:
+        assert list(fit.half_widths) == sorted(fit.half_widths)
+        assert fit.half_widths[0] > 0
+    wide = model.half_width("sm_surface", np.array([0, 4, 255], np.uint8), 0.9)
+    assert wide[0] == np.float32(model.spec.fit("sm_surface", "full").half_widths[LEVELS.index(0.9)])
+    assert wide[1] >= wide[0]
+    assert np.isnan(wide[2])
+
+
+def test_increments_do_not_show_the_coarse_cells(trained):
+    _, coarse, features, _, nesting, model = trained
+    result = downscale(features[5], coarse, model, GRID)
+    step = nesting.replicate(coarse["sm_surface"].values[5]) - features[5]["wetness_surface"].values
+    assert result.attrs["edge_contrast"] == max(
+        edge_contrast(result[f"{layer}_adjustment"].values, nesting) for layer in LAYERS
+    )
+    assert result.attrs["edge_contrast"] < 2.5 < edge_contrast(step, nesting)
+
+
+def test_cross_validation_sees_skill_where_there_is_some_and_none_in_noise(trained):
+    _, coarse, features, days, _, _ = trained
+    samples = collect(training_days(coarse, features, days), GRID, PARAMS)
+    assert cross_validate(samples, PARAMS, 2) > 0.5
+    rng = np.random.default_rng(0)
+    noise = Samples(samples.features, rng.permutation(samples.departures), samples.cell, samples.day, samples.shape,
+                    samples.dates)
+    assert cross_validate(noise, PARAMS, 2) < 0.1
+
+
+def test_tuned_values_say_how_they_came_about():
+    provenance = tuned().provenance
+    assert provenance is not None
+    assert provenance.score >= provenance.score_before
+
+
+def test_default_parameters_are_the_tuned_ones():
+    values = tuned().values
+    params = DownscalingParams()
+    assert {name: getattr(params, name) for name in type(values).model_fields} == values.model_dump()
