@@ -1,4 +1,4 @@
-"""From the downscaled field to what stations see: a small network learns the systematic difference."""
+"""From the downscaled field to what stations see: a mixed model on a pre-trained network learns the difference."""
 
 from sm_core.correction.apply import CORRECTION_FLAGS, correct
 from sm_core.correction.model import CorrectionParams, Corrector, CorrectorConfig

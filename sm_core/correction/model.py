@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -16,53 +17,58 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from scipy.spatial import KDTree
 
+from sm_core.correction.design import groups
 from sm_core.correction.network import CorrectionNet
-from sm_core.correction.samples import Normalisation
+from sm_core.correction.samples import Normalisation, Usual
 from sm_core.domain import Layer, Record
 from sm_core.errors import ModelIntegrityError, ModelNotFoundError
 from sm_core.grid.points import chord_to_km, unit_vectors
 from sm_core.validation.metrics import Number
 
 WEIGHTS_FILE, CONFIG_FILE = "weights.safetensors", "config.json"
+USUAL_FEATURES, USUAL_FINE = "usual.features", "usual.fine"
+ONE_SIGMA = 0.6827
+LEVELS = (0.5, ONE_SIGMA, 0.8, 0.9)
+"""Shares of unseen residuals that half-widths are stored for."""
 
 
 class CorrectionParams(Record):
     """All that decides the outcome of training, besides the data.
 
     The season and the absolute temperature are no features: with less than several years of days they tell one day
-    from another, and in an unseen season the network would extrapolate.
+    from another. Height and land cover are seen by the network and by trust only: stations stand low and on open
+    land, and what they teach about heights and woods is extrapolation.
     """
 
     features: tuple[str, ...] = (
         "ndvi", "lst_anomaly", "elevation", "slope", "clay", "sand", "forest", "cropland", "urban",
         "wetness_surface", "wetness_rootzone", "antecedent_surface", "antecedent_rootzone",
     )
+    static: tuple[str, ...] = ("clay", "sand", "slope")
+    """Features that tell how places differ from each other."""
+    dynamic: tuple[str, ...] = (
+        "ndvi", "lst_anomaly", "wetness_surface", "wetness_rootzone", "antecedent_surface", "antecedent_rootzone",
+    )
+    """Features whose departure from the usual tells how days differ."""
+    pairs: bool = True
+    """Whether products of two departures are weighed too."""
     channels: int = 16
+    """Width of the network's body; 0 for no network."""
     blocks: int = 2
-    own_blocks: int = 0
-    """Last blocks that fine-tuning changes; those before stay as pre-trained."""
+    kernel: int = 3
+    """1 for no spatial context."""
     crop_cells: int = 24
     crops_per_day: int = 6
     pretrain_epochs: int = 4
+    """0 for a body as it was drawn."""
     pretrain_batch: int = 16
     pretrain_rate: float = 5e-3
-    tune_epochs: int = 40
-    tune_rate: float = 5e-3
-    body_rate: float = 5e-4
     weight_decay: float = 0.05
-    stations_per_batch: int = 8
-    huber_m3: float = 0.05
-    """Residuals beyond this weigh linearly [m3 m-3]."""
-    unit_m3: float = 0.05
-    """What the network's output of 1 means [m3 m-3]."""
-    offset_share: float = 0.9
-    """Share (0..1) of a station's mean residual that is taken as its own offset and not learned."""
-    ridge: float = 30.0
-    """Strength of the prior against a correction that changes from place to place; weighs less the more stations."""
-    feature_noise: float = 0.1
-    """Standard deviation of noise that disguises a station's surroundings, relative to that of the activations."""
+    neighbour_km: float = 20.0
+    """Stations nearer than this share weight as far as their offsets agree."""
     inner_folds: int = 4
     inner_block_km: float = 50.0
+    inner_periods: int = 3
     trust_km: float = 50.0
     """Full trust up to this distance from the nearest training station, none from three times as far."""
     domain_features: tuple[str, ...] = ("elevation", "slope", "clay", "sand", "forest", "cropland", "urban")
@@ -75,10 +81,10 @@ class CorrectionParams(Record):
 
 
 class LayerFit(Record):
-    """One layer at training stations, each scored while its block was left out of training [m3 m-3].
+    """One layer at training stations, each scored while its block and period were left out of training [m3 m-3].
 
-    ``spread_before`` and ``spread_after`` are half-widths that cover 68 % of the residuals of the uncorrected and the
-    corrected field; they include what a station differs from its square kilometre.
+    ``half_widths_before`` and ``half_widths_after`` cover the shares :data:`LEVELS` of the residuals of the
+    uncorrected and the corrected field; they include what a station differs from its square kilometre.
     """
 
     layer: Layer
@@ -86,8 +92,26 @@ class LayerFit(Record):
     station_days: int
     inner_rmsd_before: Number
     inner_rmsd_after: Number
-    spread_before: Number
-    spread_after: Number
+    half_widths_before: tuple[Number, ...]
+    half_widths_after: tuple[Number, ...]
+    residual_sd: Number
+    """Of single days at a station."""
+    offset_sd: Number
+    """Of stations about their square kilometres."""
+    prior_sd: dict[str, Number]
+    """Of the weights, by group of columns: which parts the data ask for."""
+    design_effect: Number
+    neighbour_r: Number
+
+    def half_width(self, trust: NDArray[np.floating], level: float) -> NDArray[np.float64]:
+        """Half-width that covers a share of what sensors differ from the corrected value [m3 m-3], shape of ``trust``.
+
+        ``level`` is one of :data:`LEVELS`. Mixed by variance between the corrected field at full trust and the
+        downscaled one at none.
+        """
+        position = LEVELS.index(level)
+        before, after = self.half_widths_before[position], self.half_widths_after[position]
+        return np.asarray(np.sqrt(trust * after**2 + (1 - trust) * before**2), np.float64)
 
 
 class CorrectorConfig(Record):
@@ -101,22 +125,41 @@ class CorrectorConfig(Record):
     station_ids: tuple[str, ...]
     station_lon: tuple[float, ...]
     station_lat: tuple[float, ...]
+    station_offsets: tuple[tuple[float, ...], ...]
+    """What each training station differs from its square kilometre, by layer [m3 m-3]."""
+    grid_id: str
+    context_sd: tuple[float, ...]
+    """Of the departures of the network's activations at stations."""
     trained_from: dt.date
     trained_until: dt.date
     days: int
     pretrain_rmsd: Number
-    epochs: int
-    """Epochs of fine-tuning; 0 when no correction was better at unseen stations than any."""
     fits: tuple[LayerFit, ...]
     sha256: str = ""
 
 
 @dataclass(frozen=True)
 class Corrector:
-    """A trained network with its configuration."""
+    """A trained network, what is usual in its region, and its configuration."""
 
     network: CorrectionNet
+    usual: Usual
     config: CorrectorConfig
+
+    def station_effect(self, station_id: str) -> tuple[float, float]:
+        """How much a training station reads above its square kilometre, surface and root zone [m3 m-3].
+
+        A diagnostic: predictions for that one sensor may add it, the map never does. Best linear unbiased prediction
+        of the station's random effect; 0 for a layer that it does not measure.
+
+        Raises
+        ------
+        KeyError   the station was not trained on.
+        """
+        if station_id not in self.config.station_ids:
+            raise KeyError(station_id)
+        surface, rootzone = self.config.station_offsets[self.config.station_ids.index(station_id)]
+        return surface, rootzone
 
     def trust(
         self, features: NDArray[np.float32], lon: NDArray[np.float64], lat: NDArray[np.float64]
@@ -144,7 +187,10 @@ class Corrector:
 
     def save(self, directory: Path) -> None:
         """Write ``weights.safetensors`` and ``config.json`` into an existing directory."""
-        weights = save_tensors({name: tensor.contiguous() for name, tensor in self.network.state_dict().items()})
+        tensors = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
+        tensors[USUAL_FEATURES] = torch.from_numpy(self.usual.features)
+        tensors[USUAL_FINE] = torch.from_numpy(self.usual.fine)
+        weights = save_tensors(tensors)
         config = self.config.model_copy(update={"sha256": hashlib.sha256(weights).hexdigest()})
         (directory / WEIGHTS_FILE).write_bytes(weights)
         (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2), encoding="utf-8")
@@ -165,13 +211,14 @@ class Corrector:
         weights = (directory / WEIGHTS_FILE).read_bytes()
         if hashlib.sha256(weights).hexdigest() != config.sha256:
             raise ModelIntegrityError("the weights have changed since they were saved", file=WEIGHTS_FILE)
-        params = config.params
-        network = CorrectionNet(len(params.features) + 1, params.channels, params.blocks, params.own_blocks)
+        network = new_network(config.params)
         try:
-            network.load_state_dict(load_tensors(weights))
-        except (SafetensorError, RuntimeError) as cause:
+            tensors = load_tensors(weights)
+            usual = Usual(tensors.pop(USUAL_FEATURES).numpy(), tensors.pop(USUAL_FINE).numpy())
+            network.load_state_dict(tensors)
+        except (SafetensorError, RuntimeError, KeyError) as cause:
             raise ModelIntegrityError("the weights do not fit the network", file=WEIGHTS_FILE) from cause
-        return cls(network.eval(), config)
+        return cls(network.eval(), usual, config)
 
     def _outside(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         squared = np.zeros(features.shape[1:])
@@ -183,6 +230,12 @@ class Corrector:
                 excess = np.fmax(np.fmax(lower - values, values - upper), 0.0)
                 squared += np.nan_to_num(excess / sd) ** 2
         return np.sqrt(squared)
+
+
+def new_network(params: CorrectionParams) -> CorrectionNet:
+    """A network of the right shape, weights drawn from torch's present state."""
+    columns = groups(len(params.static), len(params.dynamic), params.channels, pairs=params.pairs)
+    return CorrectionNet(len(params.features) + 1, params.channels, params.blocks, params.kernel, len(columns))
 
 
 def _step_down(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,20 +12,22 @@ from sm_core.domain import LAYERS
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions added to what comes in; the map shrinks by two cells on every side."""
+    """Two convolutions added to what comes in; the map shrinks by twice the kernel's radius on every side."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3)
-        self.second = nn.Conv2d(channels, channels, 3)
+        self.first = nn.Conv2d(channels, channels, kernel)
+        self.second = nn.Conv2d(channels, channels, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         change: Tensor = self.second(nn.functional.gelu(self.first(x)))
-        return nn.functional.gelu(x[..., 2:-2, 2:-2] + change)
+        lost = (x.shape[-1] - change.shape[-1]) // 2
+        kept = x[..., lost:x.shape[-2] - lost, lost:x.shape[-1] - lost]
+        return nn.functional.gelu(kept + change)
 
 
 class CorrectionNet(nn.Module):
-    """Shared body with two heads: the soil-moisture field, and its correction at stations.
+    """A body that is pre-trained to predict the soil-moisture field, and a head that corrects it.
 
     Convolutions are not padded: inputs carry a margin of :attr:`radius` cells on every side, unknown ones outside
     the region, so that borders, coasts and gaps are all met in the same way. No layer uses statistics of the batch or
@@ -36,87 +38,45 @@ class CorrectionNet(nn.Module):
     inputs
         Number of input channels: the features and one that says what share of them is known.
     channels
-        Width of the body.
+        Width of the body; 0 for none.
     blocks
         Residual blocks in the body.
-    own_blocks
-        The last blocks that fine-tuning changes; those before it stay as pre-trained.
+    kernel
+        Width of the convolutions, odd; 1 looks at the cell alone.
+    columns
+        What the head weighs: see :mod:`sm_core.correction.design`.
     """
 
-    def __init__(self, inputs: int, channels: int, blocks: int, own_blocks: int) -> None:
+    def __init__(self, inputs: int, channels: int, blocks: int, kernel: int, columns: int) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(inputs, channels, 3)
-        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(blocks))
-        self.own_blocks = own_blocks
-        self.field_head = nn.Conv2d(channels, len(LAYERS), 1)
-        self.correction_linear = nn.Conv2d(inputs + len(LAYERS), len(LAYERS), 1)
-        self.correction_hidden = nn.Conv2d(channels + len(LAYERS), channels, 1)
-        self.correction_head = nn.Conv2d(channels, len(LAYERS), 1)
-        self.reset_correction()
+        self.channels = channels
+        self.radius = (1 + 2 * blocks) * (kernel // 2) if channels else 0
+        """Cells that the output of the body is smaller than its input on every side."""
+        if channels:
+            self.stem = nn.Conv2d(inputs, channels, kernel)
+            self.blocks = nn.ModuleList(ResidualBlock(channels, kernel) for _ in range(blocks))
+            self.field_head = nn.Conv2d(channels, len(LAYERS), 1)
+        self.head = nn.Conv2d(columns, len(LAYERS), 1, bias=False)
+        nn.init.zeros_(self.head.weight)
 
-    @property
-    def radius(self) -> int:
-        """Cells that the output is smaller than the input on every side."""
-        return 1 + 2 * len(self.blocks)
-
-    @property
-    def late_radius(self) -> int:
-        """The same of :meth:`late` alone."""
-        return 2 * self.own_blocks
-
-    def early(self, x: Tensor) -> Tensor:
-        """The part that fine-tuning leaves as it is. (n, inputs, h, w) → (n, channels, h', w')"""
+    def hidden(self, x: Tensor) -> Tensor:
+        """What the surroundings look like. (n, inputs, h, w) → (n, channels, h', w')"""
+        if not self.channels:
+            return x[:, :0]
         hidden: Tensor = nn.functional.gelu(self.stem(x))
-        for block in self.blocks[: len(self.blocks) - self.own_blocks]:
-            hidden = block(hidden)
-        return hidden
-
-    def late(self, hidden: Tensor) -> Tensor:
-        """The rest of the body. (n, channels, h', w') → (n, channels, h'', w'')"""
-        for block in self.blocks[len(self.blocks) - self.own_blocks :]:
+        for block in self.blocks:
             hidden = block(hidden)
         return hidden
 
     def field(self, x: Tensor) -> Tensor:
-        """Soil moisture, normalised. (n, inputs, h, w) → (n, layers, h'', w'')"""
-        result: Tensor = self.field_head(self.late(self.early(x)))
+        """Soil moisture, normalised. (n, inputs, h, w) → (n, layers, h', w')"""
+        result: Tensor = self.field_head(self.hidden(x))
         return result
 
-    def correction(self, hidden: Tensor, own: Tensor, fine: Tensor) -> Tensor:
-        """Correction, scaled. (n, layers, h'', w'')
-
-        Parameters
-        ----------
-        hidden
-            Output of :meth:`early`: what the surroundings look like. (n, channels, h', w')
-        own
-            The cells' own inputs. (n, inputs, h'', w'')
-        fine
-            The normalised field that the correction applies to. (n, layers, h'', w'')
-        """
-        mixed = nn.functional.gelu(self.correction_hidden(torch.cat([self.late(hidden), fine], dim=1)))
-        result: Tensor = self.correction_linear(torch.cat([own, fine], dim=1)) + self.correction_head(mixed)
+    def correction(self, columns: Tensor) -> Tensor:
+        """Correction [m3 m-3]. (n, columns, h, w) → (n, layers, h, w)"""
+        result: Tensor = self.head(columns)
         return result
-
-    def body_parameters(self) -> list[nn.Parameter]:
-        """What fine-tuning changes in the body."""
-        return [p for block in self.blocks[len(self.blocks) - self.own_blocks :] for p in block.parameters()]
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """The correction's own layers."""
-        parts = (self.correction_linear, self.correction_hidden, self.correction_head)
-        return [parameter for part in parts for parameter in part.parameters()]
-
-    def slopes(self) -> Tensor:
-        """Sum of squares of the correction's weights, less its constant and what multiplies the field itself."""
-        own = self.correction_linear.weight[:, : -len(LAYERS)]
-        result: Tensor = own.square().sum() + self.correction_head.weight.square().sum()
-        return result
-
-    def reset_correction(self) -> None:
-        """Start the correction head from zero: no correction."""
-        for parameter in (*self.correction_linear.parameters(), *self.correction_head.parameters()):
-            nn.init.zeros_(parameter)
 
 
 @contextmanager

@@ -197,12 +197,13 @@ def test_unseen_stations_are_not_matched_better_than_their_own_offset_allows(run
         assert average(tables, "rmsd", layer)[2] > 0.8 * OFFSET_SD * np.sqrt(2 / np.pi)
 
 
-def test_spread_covers_about_two_thirds_of_unseen_residuals(runs):
+@pytest.mark.parametrize(("name", "least", "most"), [("spread", 0.5, 0.85), ("halfwidth_90", 0.8, 0.98)])
+def test_half_widths_cover_what_they_say_at_unseen_stations(runs, name, least, most):
     covered = []
     for *_, fields, points, unseen in runs:
-        spread = fields.rename({"sm_surface_spread": "a", "sm_rootzone_spread": "b"})[["a", "b"]]
-        spread = spread.rename({"a": "sm_surface", "b": "sm_rootzone"})
-        expected = at_stations(spread, unseen, GRID)
+        widths = fields[[f"{layer}_{name}" for layer in LAYERS]].rename({f"{layer}_{name}": layer for layer in LAYERS})
+        expected = at_stations(widths, unseen, GRID)
         residual = np.abs(points[list(LAYERS)].to_numpy() - unseen[list(LAYERS)].to_numpy())
         covered.append((residual < expected[list(LAYERS)].to_numpy()).mean())
-    assert 0.5 < np.mean(covered) < 0.9
+    # 30 stations a world whose offsets last for all days: the share of one world is uncertain by a tenth
+    assert least < np.mean(covered) < most

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from sm_core.correction import CorrectionDay, CorrectionParams, Corrector, correct, train
 from sm_core.correction.model import LayerFit
-from sm_core.correction.training import _loss, _Observations, _one_sigma
+from sm_core.correction.training import half_width
 from sm_core.domain import LAYERS, Grid
 from sm_core.errors import (
     FeatureMismatchError,
@@ -23,8 +23,8 @@ from sm_core.errors import (
 GRID = Grid.from_origin("g", west=127.0, north=37.0, resolution=0.05, width=60, height=30)
 DAYS = [dt.date(2021, 4, 1) + dt.timedelta(days=n) for n in range(12)]
 PARAMS = CorrectionParams(
-    features=("clay", "elevation", "wetness_surface"), channels=8, blocks=1, crop_cells=12, crops_per_day=4,
-    pretrain_epochs=2, tune_epochs=25, inner_block_km=30.0, domain_features=("elevation",),
+    features=("clay", "elevation", "wetness_surface"), static=("clay",), dynamic=("wetness_surface",), channels=8,
+    blocks=1, crop_cells=12, crops_per_day=4, pretrain_epochs=2, inner_block_km=30.0, domain_features=("elevation",),
 )
 BIAS = {"sm_surface": -0.05, "sm_rootzone": 0.03}
 
@@ -39,7 +39,7 @@ def world():
     rng = np.random.default_rng(1)
     clay = 25 + 60 * gaussian_filter(rng.standard_normal(GRID.shape), 3)
     elevation = 100 + 10 * rng.standard_normal(GRID.shape)
-    elevation[-4:] = 1500.0
+    elevation[-3:] = 1500.0
     days = []
     for n, day in enumerate(DAYS):
         wave = 0.03 * math.sin(n)
@@ -89,8 +89,8 @@ def test_far_from_stations_the_field_stays_exactly(trained):
 def test_outside_the_stations_range_of_features_the_field_stays(trained):
     days, _, corrector = trained
     result = correct(days[4].fine, days[4].features, corrector)
-    np.testing.assert_array_equal(result["sm_surface"].values[-4:, :20], days[4].fine["sm_surface"].values[-4:, :20])
-    assert (result["flag"].values[-4:, :20] == 2).all()
+    np.testing.assert_array_equal(result["sm_surface"].values[-3:, :20], days[4].fine["sm_surface"].values[-3:, :20])
+    assert (result["flag"].values[-3:, :20] == 2).all()
 
 
 def test_trust_falls_from_one_to_none_with_distance(trained):
@@ -114,13 +114,49 @@ def test_unknown_cells_stay_unknown(trained):
         np.testing.assert_array_equal(np.isfinite(result[f"{layer}_spread"]), np.isfinite(days[0].fine[layer]))
 
 
-def test_spread_goes_from_corrected_to_uncorrected_residuals(trained):
+def test_half_widths_go_from_corrected_to_uncorrected_residuals(trained):
     days, _, corrector = trained
-    spread = correct(days[4].fine, days[4].features, corrector)["sm_surface_spread"].values
+    result = correct(days[4].fine, days[4].features, corrector)
     fit = corrector.config.fits[0]
-    assert spread[10, 5] == pytest.approx(fit.spread_after, rel=1e-5)
-    assert spread[10, 58] == pytest.approx(fit.spread_before, rel=1e-5)
-    assert fit.spread_after < fit.spread_before
+    for name, position in (("spread", 1), ("halfwidth_90", 3)):
+        width = result[f"sm_surface_{name}"].values
+        assert width[10, 5] == pytest.approx(fit.half_widths_after[position], rel=1e-5)
+        assert width[10, 58] == pytest.approx(fit.half_widths_before[position], rel=1e-5)
+        assert fit.half_widths_after[position] < fit.half_widths_before[position]
+    assert list(fit.half_widths_after) == sorted(fit.half_widths_after)
+
+
+def test_a_stations_own_offset_is_known_for_itself_and_never_mapped(trained, tmp_path):
+    days, stations, corrector = trained
+    seen = stations.assign(residual=[
+        row.sm_surface - float(days[0].fine["sm_surface"].sel(x=row.lon, y=row.lat, method="nearest"))
+        if row.day == DAYS[0] else math.nan for row in stations.itertuples()
+    ]).groupby("station_id")["residual"].mean()
+    own = pd.Series({name: corrector.station_effect(name)[0] for name in seen.index})
+    # the world's offsets do not depend on anything else: what is left of residuals about their mean
+    assert np.corrcoef(own, seen - seen.mean())[0, 1] > 0.9
+    assert own.std() < seen.std() * 1.1
+    corrector.save(tmp_path)
+    assert Corrector.load(tmp_path).station_effect("s03") == corrector.station_effect("s03")
+    with pytest.raises(KeyError):
+        corrector.station_effect("elsewhere")
+
+
+def test_another_grid_is_refused(trained):
+    days, _, corrector = trained
+    moved = [ds.assign_attrs(grid_id="h") for ds in (days[0].fine, days[0].features)]
+    with pytest.raises(GridMismatchError, match="another grid"):
+        correct(*moved, corrector)
+
+
+@pytest.mark.parametrize("change", [{"channels": 0}, {"kernel": 1}, {"pretrain_epochs": 0}, {"pairs": False}])
+def test_every_part_can_be_left_out(trained, change, tmp_path):
+    days, stations, _ = trained
+    corrector = train(days, stations, GRID, PARAMS.model_copy(update=change))
+    result = correct(days[4].fine, days[4].features, corrector)
+    assert float((result["sm_surface"] - days[4].fine["sm_surface"])[10, 5]) == pytest.approx(-0.05, abs=0.03)
+    corrector.save(tmp_path)
+    xr.testing.assert_identical(correct(days[4].fine, days[4].features, Corrector.load(tmp_path)), result)
 
 
 def test_unknown_features_are_met_with_the_mean(trained):
@@ -198,50 +234,22 @@ def test_a_layer_that_no_station_measures_is_not_corrected(trained):
     result = correct(days[4].fine, days[4].features, corrector)
     np.testing.assert_allclose(result["sm_rootzone"], days[4].fine["sm_rootzone"], atol=1e-7)
     assert abs(float((result["sm_surface"] - days[4].fine["sm_surface"])[10, 5]) - BIAS["sm_surface"]) < 0.03
-    assert math.isnan(corrector.config.fits[1].spread_after)
+    assert math.isnan(corrector.config.fits[1].half_widths_after[0])
 
 
-def observations(target, station):
-    target = torch.tensor(target)[:, None].float()
-    known = torch.isfinite(target).float()
-    return _Observations(
-        hidden=torch.zeros(len(target), 1, 1, 1), own=torch.zeros(len(target), 1, 1, 1),
-        fine=torch.zeros(len(target), 1, 1, 1), target=torch.nan_to_num(target), known=known,
-        station=torch.tensor(station),
-    )
-
-
-def test_every_station_weighs_the_same_however_long_its_record():
-    batch = observations([0.4, 0.4, 0.4, 0.4, 0.4, -0.4], [0, 0, 0, 0, 0, 1])
-    estimate = torch.zeros(6, 1, requires_grad=True)
-    _loss(estimate, batch, PARAMS.model_copy(update={"offset_share": 0.0})).backward()
-    # a correction common to all samples is pulled up by one station as much as down by the other
-    assert float(estimate.grad.sum()) == pytest.approx(0.0, abs=1e-7)
-
-
-def test_unknown_observations_do_not_count():
-    batch = observations([0.4, math.nan], [0, 0])
-    estimate = torch.zeros(2, 1, requires_grad=True)
-    _loss(estimate, batch, PARAMS.model_copy(update={"offset_share": 0.0})).backward()
-    # Huber gradient of one sample of residual .4: -.4
-    np.testing.assert_allclose(estimate.grad.numpy().ravel(), [-0.4, 0.0], atol=1e-6)
-
-
-def test_the_stations_own_offset_is_mostly_left_out_of_the_loss():
-    # residuals .6 and .2: mean .4 of which 90 % is its own; .24 and -.16 remain, squares halved and averaged
-    loss = _loss(torch.zeros(2, 1), observations([0.6, 0.2], [0, 0]), PARAMS.model_copy(update={"offset_share": 0.9}))
-    assert float(loss) == pytest.approx((0.24**2 + 0.16**2) / 4, rel=1e-5)
-
-
-def test_one_sigma_covers_two_thirds_of_stations():
-    error = np.array([0.01, -0.02, 0.03, -0.04, 0.05, 0.06], np.float32)
+def test_half_widths_cover_by_weight_and_round_up():
+    error = np.array([0.01, -0.02, 0.03, -0.04, 0.05, 0.06])
     # .6827 (1 + 1/6) = .797 of the weight: five of six
-    assert _one_sigma(error, np.ones(6), 6) == pytest.approx(0.05)
+    assert half_width(error, np.ones(6), 6, 0.6827) == pytest.approx(0.05)
     # the last one counts for half of everything
-    assert _one_sigma(error, np.array([1.0, 1, 1, 1, 1, 5]), 6) == pytest.approx(0.06)
+    assert half_width(error, np.array([1.0, 1, 1, 1, 1, 5]), 6, 0.6827) == pytest.approx(0.06)
 
 
 def test_unknown_scores_survive_json():
-    fit = LayerFit(layer="sm_surface", stations=0, station_days=0, inner_rmsd_before=math.nan,
-                   inner_rmsd_after=math.nan, spread_before=math.nan, spread_after=math.nan)
-    assert math.isnan(LayerFit.model_validate_json(fit.model_dump_json()).spread_after)
+    nothing = math.nan
+    fit = LayerFit(
+        layer="sm_surface", stations=0, station_days=0, inner_rmsd_before=nothing, inner_rmsd_after=nothing,
+        half_widths_before=(nothing,) * 4, half_widths_after=(nothing,) * 4,
+        residual_sd=nothing, offset_sd=nothing, prior_sd={}, design_effect=nothing, neighbour_r=nothing,
+    )
+    assert math.isnan(LayerFit.model_validate_json(fit.model_dump_json()).half_widths_after[3])
