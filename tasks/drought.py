@@ -1,34 +1,178 @@
-"""What the day's soil moisture means: percentiles, classes, quality flags."""
+"""What the day's soil moisture means: percentiles, classes, quality flags; the report; the climatology's update."""
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import xarray as xr
 
-from sm_core.domain import DailyInputs, ModelVersion, QaFlag, RasterRef
-from sm_core.drought import Climatology
-from sm_core.publishing import product_fields
+from sm_core.domain import LAYERS, DailyInputs, ModelVersion, ProductItem, QaFlag, RasterRef, Region
+from sm_core.drought import (
+    FORD_LABOSIER,
+    LANGUAGES,
+    AdminUnits,
+    Climatology,
+    DroughtSummary,
+    FineRecord,
+    drought_fields,
+    flash_field,
+    load_units,
+    summarise,
+    to_csv,
+    to_geojson,
+    to_html,
+    to_markdown,
+)
+from sm_core.publishing import SOIL_MOISTURE_1KM, product_fields, read_cogs
+from tasks.adapters.files import write_text
 from tasks.adapters.scratch import identity_of, load
 from tasks.policy import sm_task
 from tasks.wiring import services
 
+HISTORY_DAYS = 90
+_SUMMARY = "drought.json"
+
 
 @sm_task
 def drought_day(inputs: DailyInputs, corrected: RasterRef, fused: RasterRef, climatology: ModelVersion) -> RasterRef:
-    """Every field that the product declares."""
+    """Every field that the product declares, and what else the summary needs."""
     here = services()
     region = here.region(inputs.region_id)
     flags = _coarse_flags(inputs)
     identity = identity_of([corrected.identity, fused.identity, climatology.sha256, str(int(flags))])
 
     def make() -> xr.Dataset:
-        moisture = load(corrected)
-        usual = Climatology.load(here.registry.fetch(climatology))
+        moisture, statics = load(corrected), here.statics(region)
+        usual = open_climatology(region.region_id, climatology)
         return product_fields(
-            moisture, load(fused), usual.percentile(moisture, inputs.day), here.statics(region), region.grid,
+            moisture, load(fused), drought_fields(moisture, usual, statics, inputs.day), statics, region.grid,
             coarse_flags=flags,
         )
 
     return here.scratch(region.region_id).store("fields", f"{inputs.day:%Y%m%d}", identity, make)
+
+
+def open_climatology(region_id: str, version: ModelVersion) -> Climatology:
+    """A registered climatology, with the 1-km record that it is pinned to."""
+    climatology = Climatology.load(services().registry.fetch(version))
+    if climatology.pinned is None:
+        return climatology
+    return climatology.with_fine(FineRecord.open(_record_directory(region_id, climatology)))
+
+
+@sm_task
+def report_drought(item: ProductItem, fields: RasterRef) -> Path:
+    """The published day in words, tables and maps, compared with the days before; returns the folder.
+
+    Unlike the item's own files these depend on the days before, and are written anew when the day is reported again.
+    """
+    here = services()
+    region = here.region(item.region_id)
+    made, units, statics = load(fields), load_units(region, here.archive.root), here.statics(region)
+    recent = _recent_percentiles(item, region)
+    if recent is not None:
+        flash = flash_field(made["percentile_sm_rootzone"].values, recent, item.day)
+        made["flash_drought"] = (("y", "x"), flash)
+    history = drought_history(region.region_id, item.day)
+    summary = summarise(
+        made, units, statics["land"].values > 0.5, region=region, day=item.day, maturity=item.maturity,
+        based_on=item.item_id, sources=sorted({granule.source_id for granule in item.inputs}), history=history,
+        land_cover=statics["land_cover"].values if "land_cover" in statics else None,
+    )
+    return write_report(report_directory(region.region_id, item.day), summary, units, history)
+
+
+def write_report(
+    directory: Path, summary: DroughtSummary, units: AdminUnits, history: tuple[DroughtSummary, ...]
+) -> Path:
+    """JSON, CSV and GeoJSON, and for each language Markdown and a page; the JSON last."""
+    write_text(directory / "drought.csv", to_csv(summary))
+    write_text(directory / "drought.geojson", to_geojson(summary, units))
+    for language in LANGUAGES:
+        write_text(directory / f"drought.{language}.md", to_markdown(summary, language))
+        write_text(directory / f"drought.{language}.html", to_html(summary, units, history, language))
+    write_text(directory / _SUMMARY, summary.model_dump_json(indent=1))
+    return directory
+
+
+def report_directory(region_id: str, day: dt.date) -> Path:
+    """Where a day's report is."""
+    return services().reports / "drought" / region_id / f"{day:%Y-%m-%d}"
+
+
+def drought_history(region_id: str, day: dt.date, days: int = HISTORY_DAYS) -> tuple[DroughtSummary, ...]:
+    """Reported summaries of the days before one, oldest first."""
+    paths = (report_directory(region_id, day - dt.timedelta(days=back)) / _SUMMARY for back in range(days, 0, -1))
+    return tuple(DroughtSummary.model_validate_json(path.read_text(encoding="utf-8")) for path in paths
+                 if path.is_file())
+
+
+@sm_task
+def update_climatology(region_id: str, serving: ModelVersion) -> ModelVersion:
+    """Add the days published by the serving models to the 1-km record, and let the climatology count it.
+
+    Returns the version that serves then: a new one, or the same while no year before the newest one has changed.
+    """
+    here = services()
+    region, climatology = here.region(region_id), Climatology.load(here.registry.fetch(serving))
+    record = FineRecord.create(_record_directory(region_id, climatology), region.grid,
+                               made_with=climatology.made_with, kind=climatology.kind)
+    record.add(_published(region, climatology, record))
+    pinned = climatology.pin(record)
+    if pinned.pinned == climatology.pinned:
+        return serving
+    run_id = here.registry.start_run(region_id, "climatology update", {"updates": f"{serving.name}:{serving.version}"})
+    directory = here.settings.data / "scratch" / "training" / run_id / "climatology"
+    directory.mkdir(parents=True, exist_ok=True)
+    replace(pinned, fine=None).save(directory)
+    version = here.registry.register(run_id, region_id, "climatology", directory, trained_until=serving.trained_until)
+    here.registry.end_run(run_id, {"years": len(record.years)}, {}, directory)
+    here.registry.promote(version)
+    return version
+
+
+def _published(
+    region: Region, climatology: Climatology, record: FineRecord
+) -> Iterator[tuple[dt.date, xr.Dataset]]:
+    """Days that the climatology's models published and its record has not got, in order."""
+    here, product = services(), SOIL_MOISTURE_1KM
+    for day in here.store.days(product.product_id, region.region_id):
+        item = here.store.latest(product.product_id, region.region_id, day)
+        if item is None or item.maturity != climatology.kind or record.stamp(day) == item.item_id:
+            continue
+        if _made_with(item) == climatology.made_with:
+            fields = read_cogs(here.store.directory(item), product, item, region.grid, LAYERS)
+            yield day, fields.assign_attrs(item_id=item.item_id)
+
+
+def _made_with(item: ProductItem) -> str:
+    kinds = {model.kind: f"{model.name}:{model.version}" for model in item.models}
+    return " ".join(kinds[kind] for kind in ("downscaler", "corrector") if kind in kinds)
+
+
+def _record_directory(region_id: str, climatology: Climatology) -> Path:
+    identity = identity_of([climatology.made_with, climatology.kind])[:16]
+    return services().settings.data / "climatology" / region_id / identity
+
+
+def _recent_percentiles(item: ProductItem, region: Region) -> xr.DataArray | None:
+    """Published root-zone percentiles of the days that decide on a flash drought. (time, y, x)"""
+    here, name = services(), "percentile_sm_rootzone"
+    found: dict[dt.date, np.ndarray] = {}
+    for back in range(FORD_LABOSIER.days_needed, 0, -1):
+        day = item.day - dt.timedelta(days=back)
+        past = here.store.latest(item.product_id, item.region_id, day)
+        if past is not None and past.algorithm_version == item.algorithm_version:
+            directory = here.store.directory(past)
+            found[day] = read_cogs(directory, SOIL_MOISTURE_1KM, past, region.grid, (name,))[name].values
+    if not found:
+        return None
+    return xr.DataArray(np.stack(list(found.values())), {"time": np.array(list(found), "datetime64[ns]")},
+                        ("time", "y", "x"))
 
 
 def _coarse_flags(inputs: DailyInputs) -> QaFlag:

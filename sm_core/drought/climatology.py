@@ -7,8 +7,9 @@ cell carry it to 1 km. See docs/methods.md, "Drought".
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -18,12 +19,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sm_core.domain import LAYERS, Grid, Layer
+from sm_core.drought.calendar import DAYS, day_index, window
+from sm_core.drought.ranking import LIMITS, MIN_YEARS, TIE, Comparison, beyond_years, gringorten
+from sm_core.drought.record import FineRecord, Kind
 from sm_core.errors import InsufficientInputsError, ModelIntegrityError, ModelNotFoundError, TooFewSamplesError
 from sm_core.grid import bilinear_cells, check_on_grid
 
-HALF_WINDOW_DAYS = 15
-MIN_YEARS = 20
-"""A shorter record leaves the tails of the distribution to guesswork."""
 SLOPE_PRIOR_SD = 0.25
 """How far the slope of a fine cell is expected to lie from 1 before any data are seen [1]."""
 SLOPE_LIMITS = (0.25, 4.0)
@@ -33,10 +34,7 @@ DECORRELATION_DAYS = 10
 """Fine days closer than this tell the same thing twice: daily soil moisture has a lag-1 correlation near 0.9."""
 STEP = 2e-5
 """Resolution in which the record is kept [m3 m-3]."""
-TIE = 1e-6
-"""Values closer than this are equal [m3 m-3]."""
 FILE_NAME = "climatology.nc"
-DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -74,9 +72,13 @@ class LayerClimatology:
 
     def coarse_equivalent(self, fine: NDArray[np.floating], day: dt.date) -> NDArray[np.float64]:
         """The coarse value that belongs to a fine one on a day [m3 m-3]. (y, x)"""
-        offset = np.tensordot(_season(day), self.offset.astype(np.float64), axes=1)
-        equivalent: NDArray[np.float64] = (fine - offset) / self.slope
+        equivalent: NDArray[np.float64] = (fine - self.offset_on(day)) / self.slope
         return equivalent
+
+    def offset_on(self, day: dt.date) -> NDArray[np.float64]:
+        """The offset of a day [m3 m-3]. (y, x)"""
+        offset: NDArray[np.float64] = np.tensordot(_season(day), self.offset.astype(np.float64), axes=1)
+        return offset
 
     @property
     def years(self) -> tuple[int, int]:
@@ -86,11 +88,45 @@ class LayerClimatology:
 
 @dataclass(frozen=True)
 class Climatology:
-    """Distributions of both layers on one grid; valid only for fields made by the models named in ``made_with``."""
+    """Distributions of both layers on one grid; valid only for fields made by the models named in ``made_with``.
+
+    ``kind`` tells whether it describes final values or provisional ones, which have their own climate. ``fine`` is a
+    record at 1 km; it is compared with where it has 20 years, the coarse record elsewhere. A saved climatology names
+    it by its last year and checksum, ``pinned``; the record itself stays where it is.
+    """
 
     grid: Grid
     layers: Mapping[Layer, LayerClimatology]
     made_with: str = ""
+    kind: Kind = "final"
+    fine: FineRecord | None = None
+    pinned: tuple[int, str] | None = None
+
+    def with_fine(self, record: FineRecord) -> Climatology:
+        """The same climatology with a record at 1 km: that to which it is pinned, or any if it is not.
+
+        Raises
+        ------
+        ModelIntegrityError   SM502, the record was made by other models, on another grid, is of another kind, or has
+                              changed since it was pinned.
+        """
+        if self.pinned is not None:
+            record = record.until(self.pinned[0])
+            if record.digest != self.pinned[1]:
+                raise ModelIntegrityError("the fine record has changed; update the climatology", until=self.pinned[0])
+        if (record.grid, record.made_with, record.kind) != (self.grid, self.made_with, self.kind):
+            raise ModelIntegrityError("the fine record does not belong to the climatology", record=record.made_with,
+                                      record_kind=record.kind, climatology=self.made_with, kind=self.kind)
+        return replace(self, fine=record)
+
+    def pin(self, record: FineRecord) -> Climatology:
+        """The same climatology, from now on with this record as it is (as :meth:`with_fine`), its newest year left out.
+
+        That one is still growing; the others should stay as they are.
+        """
+        complete = record.until(record.years[-1] - 1) if record.years else record
+        free = replace(self, pinned=None).with_fine(complete)
+        return replace(free, pinned=(complete.years[-1], complete.digest)) if complete.years else free
 
     def percentile(self, fields: xr.Dataset, day: dt.date) -> xr.Dataset:
         """Rank a day's fields among all years' values within 15 days of the same day of the year.
@@ -104,8 +140,13 @@ class Climatology:
 
         Returns
         -------
-        Dataset (y, x): for each layer ``percentile_<layer>`` (float32, strictly between 0 and 100 [%], NaN = unknown)
-        and ``extrapolated_<layer>`` (bool: beyond every value of the record, or fewer than 20 years to compare with).
+        Dataset (y, x), attrs ``climatology_kind``. For each layer, NaN = unknown,
+
+        - ``percentile_<layer>``: float32, strictly between 0 and 100 [%];
+        - ``extrapolated_<layer>``: bool, beyond every value of the record, beyond the tail that as many independent
+          values as there are years can tell (2.2 % for 25 years), or fewer than 20 years to compare with;
+        - ``anomaly_<layer>``: float32, distance from the mean in standard deviations of the same sample [1];
+        - ``limits_<layer>``: (drought, y, x) float32, soil moisture at the upper limit of D0 to D4 [m3 m-3].
 
         Raises
         ------
@@ -126,17 +167,27 @@ class Climatology:
         if not present:
             raise InsufficientInputsError("no layer to rank", day=day, climatology=sorted(self.layers))
         ranked = xr.Dataset(coords={"y": self.grid.y, "x": self.grid.x},
-                            attrs={"grid_id": self.grid.grid_id, "crs": self.grid.crs})
+                            attrs={"grid_id": self.grid.grid_id, "crs": self.grid.crs, "climatology_kind": self.kind})
         for layer in present:
-            percent, extrapolated = _rank(self.layers[layer], fields[layer].values, self.grid, day)
-            ranked[f"percentile_{layer}"] = (("y", "x"), percent)
-            ranked[f"extrapolated_{layer}"] = (("y", "x"), extrapolated)
+            compared = self._compare(layer, fields[layer].values, day)
+            ranked[f"percentile_{layer}"] = (("y", "x"), compared.percent)
+            ranked[f"extrapolated_{layer}"] = (("y", "x"), compared.extrapolated)
+            ranked[f"anomaly_{layer}"] = (("y", "x"), compared.anomaly)
+            ranked[f"limits_{layer}"] = (("drought", "y", "x"), compared.limits)
         return ranked
+
+    def _compare(self, layer: Layer, values: NDArray[np.floating], day: dt.date) -> Comparison:
+        coarse = _rank(self.layers[layer], values, self.grid, day)
+        if self.fine is None or len(self.fine.years) < MIN_YEARS:
+            return coarse
+        fine, years = self.fine.compare(layer, values, day)
+        return fine.where(years >= MIN_YEARS, coarse)
 
     def save(self, directory: Path) -> Path:
         """Write ``climatology.nc`` into a directory and return its path; the same climatology gives the same bytes."""
         path = directory / FILE_NAME
-        root = xr.Dataset(attrs={"grid": self.grid.model_dump_json(), "made_with": self.made_with})
+        root = xr.Dataset(attrs={"grid": self.grid.model_dump_json(), "made_with": self.made_with, "kind": self.kind,
+                                 "pinned": json.dumps(self.pinned)})
         root.to_netcdf(path, mode="w", engine="h5netcdf")
         for layer, part in self.layers.items():
             _, years, rows, columns = part.record.shape
@@ -167,6 +218,8 @@ class Climatology:
             with xr.open_dataset(path, engine="h5netcdf") as root:
                 grid = Grid.model_validate_json(root.attrs["grid"])
                 made_with = str(root.attrs["made_with"])
+                kind: Kind = "provisional" if root.attrs.get("kind") == "provisional" else "final"
+                pinned = json.loads(root.attrs.get("pinned", "null"))
             groups = {layer: xr.open_dataset(path, group=layer, engine="h5netcdf") for layer in _groups(path)}
             layers = {
                 layer: LayerClimatology(group["record"], group["slope"].values, group["offset"].values)
@@ -174,11 +227,12 @@ class Climatology:
             }
         except (OSError, KeyError, ValueError) as cause:
             raise ModelIntegrityError(f"{FILE_NAME} cannot be read: {cause}", directory=directory.name) from cause
-        return cls(grid, layers, made_with)
+        return cls(grid, layers, made_with, kind, pinned=tuple(pinned) if pinned else None)
 
 
 def fit(
-    records: Mapping[Layer, xr.Dataset], fine_days: Iterable[FineDay], grid: Grid, *, made_with: str = ""
+    records: Mapping[Layer, xr.Dataset], fine_days: Iterable[FineDay], grid: Grid, *, made_with: str = "",
+    kind: Kind = "final",
 ) -> Climatology:
     """Learn the climatology of a region.
 
@@ -193,6 +247,8 @@ def fit(
         The region grid.
     made_with
         Which models those are; another model needs another climatology, or its bias will read as drought.
+    kind
+        Of the fine days; provisional days are ranked against provisional ones.
 
     Returns
     -------
@@ -224,17 +280,7 @@ def fit(
     for layer in layers:
         slope, offset = moments[layer].line(len(independent), layer)
         parts[layer] = LayerClimatology(_by_day_of_year(records[layer], layer), slope, offset)
-    return Climatology(grid, parts, made_with)
-
-
-def day_index(day: dt.date) -> int:
-    """Position of a day in a year of 365, by month and day; 29 February counts as 28 February.
-
-    >>> [day_index(dt.date(2024, *md)) for md in ((1, 1), (2, 28), (2, 29), (3, 1), (12, 31))]
-    [0, 58, 58, 59, 364]
-    """
-    safe = day.replace(day=28) if (day.month, day.day) == (2, 29) else day
-    return safe.replace(year=2001).timetuple().tm_yday - 1
+    return Climatology(grid, parts, made_with, kind)
 
 
 def _season(day: dt.date) -> NDArray[np.float64]:
@@ -328,40 +374,43 @@ def _by_day_of_year(record: xr.Dataset, layer: Layer) -> xr.DataArray:
     return xr.DataArray(table, coords, ("doy", "year", "y", "x"), "record", attrs)
 
 
-def _rank(
-    part: LayerClimatology, fine: NDArray[np.floating], grid: Grid, day: dt.date
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _rank(part: LayerClimatology, fine: NDArray[np.floating], grid: Grid, day: dt.date) -> Comparison:
     quantiles, positions, years = _window_quantiles(part.record, day)
     equivalent = part.coarse_equivalent(fine, day).ravel()
     cells, weights = bilinear_cells(part.record, grid)
     weights = np.where((cells >= 0) & (years[cells] > 0), weights, 0).astype(np.float64)
     norm = weights.sum(axis=0)
-    known = np.flatnonzero(np.isfinite(equivalent) & (norm > 1e-6))
-    at = _Quantiles(quantiles, cells[:, known], weights[:, known] / norm[known])
-    value = equivalent[known]
+    compared = np.flatnonzero(np.isfinite(part.slope.ravel()) & (norm > 1e-6))
+    at = _Quantiles(quantiles, cells[:, compared], weights[:, compared] / norm[compared])
+    fewest = np.where(weights[:, compared] > 0, years[cells[:, compared]], DAYS).min(axis=0, initial=DAYS)
+    result = Comparison.unknown(fine.size)
+    slope, offset = part.slope.ravel()[compared], part.offset_on(day).ravel()[compared]
+    for number, limit in enumerate(LIMITS):
+        result.limits[number, compared] = offset + slope * at.quantile(limit / 100, positions)
+    known = np.isfinite(equivalent[compared])
+    compared, at, fewest = compared[known], at.of(known), fewest[known]
+    value = equivalent[compared]
     probability = (at.probability(value - TIE, positions) + at.probability(value + TIE, positions)) / 2
-    last = np.full(len(known), len(positions) - 1)
-    compared = np.where(weights[:, known] > 0, years[cells[:, known]], DAYS).min(axis=0, initial=DAYS)
+    last = np.full(len(compared), len(positions) - 1)
     outside = (value < at.value(np.zeros_like(last)) - TIE) | (value > at.value(last) + TIE)
-    percent = np.full(fine.size, np.nan, np.float32)
-    extrapolated = np.zeros(fine.size, np.bool_)
-    percent[known] = 100 * probability
-    extrapolated[known] = outside | (compared < MIN_YEARS)
-    return percent.reshape(fine.shape), extrapolated.reshape(fine.shape)
+    result.percent[compared] = 100 * probability
+    result.extrapolated[compared] = outside | beyond_years(probability, fewest)
+    mean, deviation = at.mean_and_deviation()
+    result.anomaly[compared] = (value - mean) / np.where(deviation > TIE, deviation, np.nan)
+    return result.shaped(fine.shape)
 
 
 def _window_quantiles(
     record: xr.DataArray, day: dt.date
 ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.int64]]:
     """Sorted values of each coarse cell (cell, node), their probabilities (node), and years of data (cell)."""
-    days = [np.arange(a, b) for a, b in _window(day_index(day))]
-    window = np.concatenate([record.isel(doy=slice(part[0], part[-1] + 1)).values for part in days])
-    sample = window.reshape(-1, window.shape[2] * window.shape[3]).T
-    years = np.isfinite(window).any(axis=0).sum(axis=0).ravel()
+    around = np.concatenate([record.isel(doy=part).values for part in window(day_index(day))])
+    sample = around.reshape(-1, around.shape[2] * around.shape[3]).T
+    years = np.isfinite(around).any(axis=0).sum(axis=0).ravel()
     sample = np.sort(sample, axis=1)                                    # NaN go last
     count = np.isfinite(sample).sum(axis=1)
     nodes = max(int(count.max()), 1)
-    positions = _gringorten(nodes)
+    positions = gringorten(nodes)
     rank = np.clip(positions[None] * (count[:, None] + 0.12) + 0.44, 1, np.maximum(count, 1)[:, None]) - 1
     lower = np.floor(rank + 1e-9).astype(np.int64)
     upper = np.minimum(lower + 1, np.maximum(count - 1, 0)[:, None])
@@ -369,19 +418,6 @@ def _window_quantiles(
     below, above = np.take_along_axis(sample, lower, 1), np.take_along_axis(sample, upper, 1)
     quantiles = np.where(np.isfinite(below), below + share * (above - below), 0).astype(np.float32)
     return quantiles, positions, years
-
-
-def _gringorten(n: int) -> NDArray[np.float64]:
-    return (np.arange(n, dtype=np.float64) + 0.56) / (n + 0.12)
-
-
-def _window(centre: int) -> Sequence[tuple[int, int]]:
-    first, last = centre - HALF_WINDOW_DAYS, centre + HALF_WINDOW_DAYS + 1
-    if first < 0:
-        return (0, last), (DAYS + first, DAYS)
-    if last > DAYS:
-        return (0, last - DAYS), (first, DAYS)
-    return ((first, last),)
 
 
 @dataclass(frozen=True)
@@ -392,11 +428,36 @@ class _Quantiles:
     cells: NDArray[np.int64]
     weights: NDArray[np.float64]
 
+    def of(self, chosen: NDArray[np.bool_]) -> _Quantiles:
+        return _Quantiles(self.nodes, self.cells[:, chosen], self.weights[:, chosen])
+
     def value(self, node: NDArray[np.int64]) -> NDArray[np.float64]:
         total = np.zeros(self.cells.shape[1])
         for cell, weight in zip(self.cells, self.weights, strict=True):
             total += weight * self.nodes[cell, node]
         return total
+
+    def quantile(self, probability: float, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        at = float(np.interp(probability, positions, np.arange(len(positions))))
+        lower = np.full(self.cells.shape[1], int(at))
+        upper = np.minimum(lower + 1, len(positions) - 1)
+        return self.value(lower) * (1 - at % 1) + self.value(upper) * (at % 1)
+
+    def mean_and_deviation(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        count = len(self.nodes)
+        key = np.ravel_multi_index(tuple(np.maximum(self.cells, 0)), (count,) * len(self.cells))
+        _, example, place = np.unique(key, return_index=True, return_inverse=True)
+        corners = self.cells[:, example]
+        centred = self.nodes.astype(np.float64)
+        means = centred.mean(axis=1)
+        centred -= means[:, None]
+        mean, variance = np.zeros(self.cells.shape[1]), np.zeros(self.cells.shape[1])
+        for first, weight in zip(range(len(corners)), self.weights, strict=True):
+            mean += weight * means[self.cells[first]]
+            for second, other in zip(range(len(corners)), self.weights, strict=True):
+                covariance = np.einsum("cn,cn->c", centred[corners[first]], centred[corners[second]])
+                variance += weight * other * (covariance / (centred.shape[1] - 1 or 1))[place]
+        return mean, np.sqrt(np.maximum(variance, 0))
 
     def probability(self, value: NDArray[np.float64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
         last = len(positions) - 1

@@ -1,42 +1,70 @@
-"""The day's drought in figures and words, by administrative unit."""
+"""The day's drought in figures, by administrative unit."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy import sparse
 
 from sm_core.domain import Maturity, QaFlag, Record, Region
+from sm_core.drought.available_water import UPLAND_STAGES, in_farming_season
 from sm_core.drought.classes import UNKNOWN, USDM, classify
+from sm_core.drought.coverage import cell_area_km2
+from sm_core.drought.masks import assessable, upland
+from sm_core.drought.record import Kind
+from sm_core.drought.spells import days_in_class
 from sm_core.drought.units import AdminUnits
-from sm_core.grid import cell_area, check_on_grid
+from sm_core.grid import check_on_grid
 
 AREA_SHARE = 30.0
 """A unit's class is the most severe one that this share of its assessed land is in, or worse [%]."""
 ASSESSED_SHARE = 50.0
 """Below this share of assessed land a unit has no class [%]."""
-NOT_ASSESSED = QaFlag.FROZEN | QaFlag.SNOW | QaFlag.WATER | QaFlag.URBAN
-PADDY_MONTHS = range(5, 10)
-"""Months in which paddies stand under water."""
-LISTED_UNITS = 10
+Period = Literal["day", "week", "month"]
+PERIODS: Mapping[Period, tuple[int, int]] = {"day": (1, 0), "week": (7, 2), "month": (30, 5)}
+"""Days back, and how many days off the summary compared with may be."""
+DROUGHT = 2
+"""D1: the first class that is called a drought."""
 
 
 class UnitDrought(Record):
-    """Drought in one unit; shares in per cent of its assessed land area, which is weighted by cell area."""
+    """Drought in one unit; shares in per cent of its assessed land, cells weighted by area and by coverage."""
 
+    unit_id: str
     name: str
+    korean: str
+    land_km2: float
     assessed_percent: float
     """Share of the unit's land that could be assessed."""
     class_percent: tuple[float, float, float, float, float, float]
     """No drought, D0, D1, D2, D3, D4; all 0 where nothing was assessed."""
     mean_percentile: float | None
+    mean_anomaly: float | None = None
+    """Mean standardised anomaly [1]."""
     drought_class: int | None
     """0 none, 1 to 5 for D0 to D4, None when less than half of the land was assessed."""
-    change: int | None = None
-    """Classes worse (+) or better (-) than in the summary compared with."""
+    expected_percent: tuple[float, float, float, float, float] | None = None
+    """Share expected in D0 or worse, … D4, given how sure the values are: the mean of the cells' probabilities."""
+    flash_percent: float | None = None
+    """Share in a flash drought."""
+    stage_percent: tuple[float, float, float, float, float] | None = None
+    """Share of upland fields without stage, in attention, caution, alert, serious; None without fields."""
+    upland_stage: int | None = None
+    """By the same rule as the class, in the farming season; 0 none to 4 serious."""
+    gap_filled_percent: float | None = None
+    """Share whose temperature or vegetation was fused, not seen on the day."""
+    days_in_class: int | None = None
+    """Days up to this one in its class or worse, as far back as there are summaries."""
+    change_day: int | None = None
+    """Classes worse (+) or better (-) than a day before."""
+    change_week: int | None = None
+    change_month: int | None = None
 
     @property
     def cumulative_percent(self) -> tuple[float, ...]:
@@ -47,6 +75,21 @@ class UnitDrought(Record):
     def severity_index(self) -> float:
         """Drought severity and coverage index, 0 to 500: the sum of the cumulative shares."""
         return sum(self.cumulative_percent)
+
+
+class Change(Record):
+    """What differs from an earlier summary; units by id."""
+
+    period: Period
+    compared_with: dt.date
+    drought_area: float | None
+    """Change of the region's share in D1 or worse [percentage points]."""
+    new: tuple[str, ...]
+    """None before, D0 or worse now."""
+    worsened: tuple[str, ...]
+    improved: tuple[str, ...]
+    """Less severe, but not ended."""
+    ended: tuple[str, ...]
 
 
 class DroughtSummary(Record):
@@ -60,14 +103,14 @@ class DroughtSummary(Record):
     """Item id of the publication that the figures belong to."""
     total: UnitDrought
     units: tuple[UnitDrought, ...]
-    compared_with: dt.date | None
-    drought_area_change: float | None
-    """Change of the region's share in D1 or worse [percentage points]."""
-    gap_filled_percent: float | None
-    """Share of assessed land whose temperature or vegetation was fused, not seen on the day."""
+    changes: tuple[Change, ...]
     extrapolated_percent: float | None
-    """Share of assessed land drier or wetter than its whole record, or with a record under 20 years."""
+    """Share of assessed land beyond what the record can tell: see ``Climatology.percentile``."""
+    climatology_kind: Kind
+    newest_clear_days: float | None
+    """Median age of the newest clear observation on assessed land [days]."""
     sources: tuple[str, ...]
+    attribution: tuple[str, ...] = ()
 
     @property
     def worst(self) -> tuple[UnitDrought, ...]:
@@ -75,11 +118,25 @@ class DroughtSummary(Record):
         hit = [unit for unit in self.units if unit.drought_class]
         return tuple(sorted(hit, key=lambda u: (-(u.drought_class or 0), -u.severity_index, u.name)))
 
+    @property
+    def climatology_fits(self) -> bool:
+        """Whether the values were compared with a climatology of their own kind."""
+        return self.climatology_kind == self.maturity
+
+    def unit(self, unit_id: str) -> UnitDrought | None:
+        """The unit of an id."""
+        return self._by_id.get(unit_id)
+
+    @cached_property
+    def _by_id(self) -> dict[str, UnitDrought]:
+        return {unit.unit_id: unit for unit in self.units}
+
 
 def summarise(
     fields: xr.Dataset, units: AdminUnits, land: NDArray[np.bool_], *, region: Region, day: dt.date,
     maturity: Maturity, sources: Sequence[str] = (), based_on: str | None = None,
-    previous: DroughtSummary | None = None,
+    history: Sequence[DroughtSummary] = (), land_cover: NDArray[np.floating] | None = None,
+    attribution: Sequence[str] = (),
 ) -> DroughtSummary:
     """Summarise one day by unit.
 
@@ -87,15 +144,18 @@ def summarise(
     ----------
     fields
         (y, x) on the region grid: ``percentile_sm_rootzone`` [%], ``qa_flags`` (bits of QaFlag), and, if known,
-        ``extrapolated_sm_rootzone`` (bool).
+        ``extrapolated_sm_rootzone``, ``anomaly_sm_rootzone``, ``drought_probability``, ``upland_stage``,
+        ``flash_drought``, ``observation_age`` [days]; attribute ``climatology_kind``.
     units
         Administrative units on the same grid.
     land
         True on land. (y, x)
-    region, day, maturity, sources, based_on
-        What the summary is about, and what it was made from.
-    previous
-        An earlier summary of the same region to compare with.
+    region, day, maturity, sources, based_on, attribution
+        What the summary is about, and what it was made from; the units' own attribution is added.
+    history
+        Earlier summaries of the same region, in any order.
+    land_cover
+        IGBP classes (y, x): upland stages are about cropland. Without it, about all assessed land.
 
     Raises
     ------
@@ -103,71 +163,131 @@ def summarise(
 
     Notes
     -----
-    Assessed is land with a percentile that is neither frozen, under snow, mostly water nor urban, nor (May to
-    September) paddy. Area is the cell's true share: cos(latitude) on geographic grids.
+    Assessed is land with a percentile that :func:`masks.assessable` leaves. A cell's weight in a unit is its area on
+    the sphere times the fraction of it inside the unit.
     """
     check_on_grid(units.grid, fields)
-    percentile = fields["percentile_sm_rootzone"].values
-    flags = fields["qa_flags"].values.astype(np.uint16)
-    classes = classify(percentile)
-    masking = NOT_ASSESSED | (QaFlag.PADDY if day.month in PADDY_MONTHS else QaFlag(0))
-    assessed = land & (classes != UNKNOWN) & (flags & int(masking) == 0)
-    area = cell_area(units.grid)
-    region_wide = np.where(land, 0, -1).astype(np.int32)
-    total = _by_unit((region.title,), region_wide, area, land, assessed, classes, percentile)[0]
-    rows = _by_unit(units.names, units.index, area, land, assessed, classes, percentile)
-    filled = flags & int(QaFlag.LST_GAP_FILLED | QaFlag.NDVI_GAP_FILLED) != 0
-    beyond = fields["extrapolated_sm_rootzone"].values if "extrapolated_sm_rootzone" in fields else None
+    cells = _Cells.of(fields, units, land, day, land_cover)
+    everywhere = sparse.csr_array(np.ones((1, land.size)))
+    total = cells.rows(everywhere, ((region.region_id, region.title, region.title),))[0]
+    rows = cells.rows(units.coverage, tuple(zip(units.ids, units.names, units.korean, strict=True)))
+    earlier = sorted((past for past in history if past.day < day), key=lambda past: past.day)
+    changes = tuple(filter(None, (_change(period, day, total, rows, earlier) for period in PERIODS)))
     return DroughtSummary(
         region_id=region.region_id, title=region.title, day=day, maturity=maturity, based_on=based_on,
-        total=_compared(total, previous.total if previous else None),
-        units=tuple(_compared(row, _find(row.name, previous)) for row in rows),
-        compared_with=previous.day if previous else None, drought_area_change=_area_change(total, previous),
-        gap_filled_percent=_share(filled, assessed, area),
-        extrapolated_percent=None if beyond is None else _share(beyond, assessed, area), sources=tuple(sources),
+        total=_with_past(total, day, earlier), units=tuple(_with_past(row, day, earlier) for row in rows),
+        changes=changes, extrapolated_percent=cells.share_of_all("extrapolated_sm_rootzone"),
+        climatology_kind="provisional" if fields.attrs.get("climatology_kind") == "provisional" else "final",
+        newest_clear_days=cells.median("observation_age"), sources=tuple(sources),
+        attribution=(*attribution, *filter(None, [units.attribution])),
     )
 
 
-def to_markdown(summary: DroughtSummary) -> str:
-    """The summary as an analyst would write it: headline, change, the units hit hardest, and how good the data are."""
-    parts = [f"# Soil-moisture drought, {summary.title}, {_date(summary.day)}", f"**{_headline(summary)}**"]
-    if summary.compared_with is not None:
-        parts.append(_change(summary))
-    if len(summary.units) > 1:
-        parts.append(_table(summary))
-    parts += [_quality(summary), (
-        "Classes follow the percentile limits of the U.S. Drought Monitor, applied to root-zone (0 to 100 cm) soil "
-        "moisture against the same time of year. Experimental information, not an official drought warning."
-    )]
-    return "\n\n".join(parts) + "\n"
+class _Cells:
+    """The day's cells as vectors, with what is known of each."""
 
+    def __init__(
+        self, fields: xr.Dataset, area: NDArray[np.float64], land: NDArray[np.bool_], assessed: NDArray[np.bool_],
+        cropland: NDArray[np.bool_] | None, farming: bool,
+    ) -> None:
+        self.fields, self.area, self.land, self.assessed = fields, area, land, assessed
+        self.cropland, self.farming = cropland, farming
 
-def _by_unit(
-    names: Sequence[str], index: NDArray[np.int32], area: NDArray[np.float64], land: NDArray[np.bool_],
-    assessed: NDArray[np.bool_], classes: NDArray[np.uint8], percentile: NDArray[np.floating],
-) -> list[UnitDrought]:
-    inside = index >= 0
-    count = len(names)
+    @classmethod
+    def of(
+        cls, fields: xr.Dataset, units: AdminUnits, land: NDArray[np.bool_], day: dt.date,
+        land_cover: NDArray[np.floating] | None,
+    ) -> _Cells:
+        flags = fields["qa_flags"].values
+        known = classify(fields["percentile_sm_rootzone"].values) != UNKNOWN
+        assessed = land & known & assessable(flags, day)
+        cropland = None if land_cover is None else (upland(land_cover, flags) & assessed).ravel()
+        return cls(fields, cell_area_km2(units.grid).ravel(), land.ravel(), assessed.ravel(), cropland,
+                   in_farming_season(day))
 
-    def total(where: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        chosen = where & inside
-        return np.bincount(index[chosen], values[chosen], count).astype(np.float64)
+    def rows(self, coverage: sparse.csr_array, names: Sequence[tuple[str, str, str]]) -> list[UnitDrought]:
+        """One row for each unit, from the fractions of cells in it."""
+        land, assessed = coverage @ (self.area * self.land), coverage @ (self.area * self.assessed)
+        classes = classify(self.fields["percentile_sm_rootzone"].values).ravel()
+        shares = self._shares(coverage, classes, len(USDM) + 1, self.assessed)
+        percentile = self._mean(coverage, "percentile_sm_rootzone")
+        anomaly = self._mean(coverage, "anomaly_sm_rootzone")
+        expected = self._expected(coverage)
+        flash = self._part(coverage, self._values("flash_drought") == 1) if "flash_drought" in self.fields else None
+        filled = self._values("qa_flags").astype(np.uint16) & int(QaFlag.LST_GAP_FILLED | QaFlag.NDVI_GAP_FILLED) != 0
+        gaps, stages = self._part(coverage, filled), self._stages(coverage)
+        rows = []
+        for n, (unit_id, name, korean) in enumerate(names):
+            covered = round(100 * float(assessed[n] / land[n]), 2) if land[n] > 0 else 0.0
+            stage = None if stages is None or np.isnan(stages[0, n]) else stages[:, n]
+            rows.append(UnitDrought(
+                unit_id=unit_id, name=name, korean=korean, land_km2=round(float(land[n]), 1), assessed_percent=covered,
+                class_percent=_rounded(np.nan_to_num(shares[:, n])), mean_percentile=_or_none(percentile, n, 1),
+                mean_anomaly=_or_none(anomaly, n, 2),
+                drought_class=_unit_class(shares[:, n]) if covered >= ASSESSED_SHARE else None,
+                expected_percent=None if expected is None or np.isnan(expected[0, n]) else _rounded(expected[:, n]),
+                flash_percent=_or_none(flash, n, 1), gap_filled_percent=_or_none(gaps, n, 1),
+                stage_percent=None if stage is None else _rounded(stage),
+                upland_stage=_unit_class(stage) if stage is not None and self.farming else None,
+            ))
+        return rows
 
-    land_area, assessed_area = total(land, area), total(assessed, area)
-    class_area = np.stack([total(assessed & (classes == value), area) for value in range(len(USDM) + 1)])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        covered = 100 * np.nan_to_num(assessed_area / land_area)
-        shares = 100 * np.nan_to_num(class_area / assessed_area)
-        mean = total(assessed, area * np.where(assessed, percentile, 0)) / assessed_area
-    return [
-        UnitDrought(
-            name=name, assessed_percent=round(float(covered[i]), 2),
-            class_percent=tuple(round(float(share), 2) for share in shares[:, i]),
-            mean_percentile=round(float(mean[i]), 1) if np.isfinite(mean[i]) else None,
-            drought_class=_unit_class(shares[:, i]) if round(float(covered[i]), 2) >= ASSESSED_SHARE else None,
-        )
-        for i, name in enumerate(names)
-    ]
+    def share_of_all(self, name: str) -> float | None:
+        """Share of the region's assessed land that a bool field marks [%]."""
+        if name not in self.fields or not self.assessed.any():
+            return None
+        marked = self._values(name).astype(bool) & self.assessed
+        return round(100 * float(self.area[marked].sum() / self.area[self.assessed].sum()), 1)
+
+    def median(self, name: str) -> float | None:
+        """Median over assessed land."""
+        values = self._values(name)[self.assessed] if name in self.fields else np.empty(0)
+        values = values[np.isfinite(values)]
+        return round(float(np.median(values)), 1) if len(values) else None
+
+    def _values(self, name: str) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = self.fields[name].values.ravel()
+        return values
+
+    def _weighted(self, coverage: sparse.csr_array, weight: NDArray[Any]) -> NDArray[np.float64]:
+        total: NDArray[np.float64] = coverage @ (self.area * weight)
+        return total
+
+    def _over(
+        self, coverage: sparse.csr_array, part: NDArray[Any], whole: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        below = self._weighted(coverage, whole)
+        quotient: NDArray[np.float64] = self._weighted(coverage, part) / np.where(below > 0, below, np.nan)
+        return quotient
+
+    def _part(self, coverage: sparse.csr_array, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return 100 * self._over(coverage, marked & self.assessed, self.assessed)
+
+    def _shares(
+        self, coverage: sparse.csr_array, classes: NDArray[np.uint8], count: int, whole: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        parts = [self._over(coverage, whole & (classes == value), whole) for value in range(count)]
+        return 100 * np.stack(parts)
+
+    def _mean(self, coverage: sparse.csr_array, name: str) -> NDArray[np.float64] | None:
+        if name not in self.fields:
+            return None
+        known = self.assessed & np.isfinite(self._values(name))
+        return self._over(coverage, np.where(known, self._values(name), 0), known)
+
+    def _expected(self, coverage: sparse.csr_array) -> NDArray[np.float64] | None:
+        if "drought_probability" not in self.fields:
+            return None
+        planes = self.fields["drought_probability"].values.reshape(len(USDM), -1)
+        known = self.assessed & np.isfinite(planes[0])
+        return 100 * np.stack([self._over(coverage, np.where(known, plane, 0), known) for plane in planes])
+
+    def _stages(self, coverage: sparse.csr_array) -> NDArray[np.float64] | None:
+        if "upland_stage" not in self.fields:
+            return None
+        stages = self._values("upland_stage").astype(np.uint8)
+        fields = (self.assessed if self.cropland is None else self.cropland) & (stages != UNKNOWN)
+        return self._shares(coverage, stages, len(UPLAND_STAGES) + 1, fields)
 
 
 def _unit_class(shares: NDArray[np.float64]) -> int:
@@ -175,102 +295,55 @@ def _unit_class(shares: NDArray[np.float64]) -> int:
     return max(value for value in range(len(shares)) if value == 0 or or_worse[value] >= AREA_SHARE)
 
 
-def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_], area: NDArray[np.float64]) -> float | None:
-    if not whole.any():
+def _rounded(shares: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(round(float(share), 2) for share in shares)
+
+
+def _or_none(values: NDArray[np.float64] | None, position: int, digits: int) -> float | None:
+    if values is None or not np.isfinite(values[position]):
         return None
-    return round(100 * float(area[part & whole].sum() / area[whole].sum()), 1)
+    return round(float(values[position]), digits)
 
 
-def _find(name: str, summary: DroughtSummary | None) -> UnitDrought | None:
-    return next((unit for unit in summary.units if unit.name == name), None) if summary else None
+def _before(period: Period, day: dt.date, earlier: Sequence[DroughtSummary]) -> DroughtSummary | None:
+    back, slack = PERIODS[period]
+    wanted = day - dt.timedelta(days=back)
+    near = [past for past in earlier if abs((past.day - wanted).days) <= slack]
+    return min(near, key=lambda past: abs((past.day - wanted).days), default=None)
 
 
-def _compared(unit: UnitDrought, before: UnitDrought | None) -> UnitDrought:
-    if before is None or before.drought_class is None or unit.drought_class is None:
-        return unit
-    return unit.model_copy(update={"change": unit.drought_class - before.drought_class})
-
-
-def _area_change(total: UnitDrought, previous: DroughtSummary | None) -> float | None:
-    if previous is None or total.mean_percentile is None or previous.total.mean_percentile is None:
+def _change(
+    period: Period, day: dt.date, total: UnitDrought, rows: Sequence[UnitDrought], earlier: Sequence[DroughtSummary]
+) -> Change | None:
+    before = _before(period, day, earlier)
+    if before is None:
         return None
-    return round(total.cumulative_percent[1] - previous.total.cumulative_percent[1], 2)
+    lists: dict[str, list[str]] = {"new": [], "worsened": [], "improved": [], "ended": []}
+    for row in rows:
+        past = before.unit(row.unit_id)
+        if past is None or past.drought_class is None or row.drought_class in (None, past.drought_class):
+            continue
+        if (row.drought_class or 0) > past.drought_class:
+            lists["worsened" if past.drought_class else "new"].append(row.unit_id)
+        else:
+            lists["improved" if row.drought_class else "ended"].append(row.unit_id)
+    area = None
+    if total.mean_percentile is not None and before.total.mean_percentile is not None:
+        area = round(total.cumulative_percent[DROUGHT - 1] - before.total.cumulative_percent[DROUGHT - 1], 2)
+    return Change(period=period, compared_with=before.day, drought_area=area,
+                  **{kind: tuple(ids) for kind, ids in lists.items()})
 
 
-def _date(day: dt.date) -> str:
-    return f"{day.day} {day:%B %Y}"
+def _with_past(row: UnitDrought, day: dt.date, earlier: Sequence[DroughtSummary]) -> UnitDrought:
+    def then(past: DroughtSummary) -> UnitDrought | None:
+        return past.total if past.total.unit_id == row.unit_id else past.unit(row.unit_id)
 
-
-def _class_name(value: int | None) -> str:
-    if value is None:
-        return "not assessed"
-    return "none" if value == 0 else f"{USDM[value - 1].name} {USDM[value - 1].meaning}"
-
-
-def _headline(summary: DroughtSummary) -> str:
-    total = summary.total
-    if total.mean_percentile is None:
-        return "Drought could not be assessed: no land with usable values (frozen, under snow, or no data)."
-    dry, drought, severe, *_ = total.cumulative_percent
-    if dry < 0.5:
-        text = "No drought: less than 1 % of the assessed land is abnormally dry."
-    else:
-        text = (f"{dry:.0f} % of the assessed land is abnormally dry or worse (D0+), {drought:.0f} % is in drought "
-                f"(D1+), {severe:.0f} % in severe drought or worse (D2+).")
-    worst = [unit for unit in summary.worst if unit.drought_class == summary.worst[0].drought_class]
-    if worst and len(summary.units) > 1:
-        text += f" Hit hardest: {_names(worst)} ({_class_name(worst[0].drought_class)})."
-    if total.assessed_percent < ASSESSED_SHARE:
-        text += f" Only {total.assessed_percent:.0f} % of the land could be assessed."
-    return text
-
-
-def _change(summary: DroughtSummary) -> str:
-    text = f"Compared with {_date(summary.compared_with or summary.day)}: "
-    if summary.drought_area_change is not None:
-        text += f"area in drought (D1+) {summary.drought_area_change:+.1f} percentage points"
-    else:
-        text += "no comparison of areas"
-    worse = [unit for unit in summary.units if (unit.change or 0) > 0]
-    better = [unit for unit in summary.units if (unit.change or 0) < 0]
-    text += f"; worse in {_names(worse)}" if worse else "; no unit worse"
-    return text + (f"; better in {_names(better)}." if better else "; no unit better.")
-
-
-def _names(units: Sequence[UnitDrought], most: int = 5) -> str:
-    names = [unit.name for unit in units[:most]]
-    if len(units) > most:
-        return f"{', '.join(names)} and {len(units) - most} more"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _table(summary: DroughtSummary) -> str:
-    listed = summary.worst[:LISTED_UNITS]
-    lines = [
-        "| Unit | Class | Change | D0+ % | D1+ % | D2+ % | D3+ % | D4 % | Mean percentile | Assessed % |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for unit in listed:
-        change = "" if unit.change is None else f"{unit.change:+d}" if unit.change else "0"
-        shares = " | ".join(f"{share:.0f}" for share in unit.cumulative_percent)
-        name = unit.name.replace("|", "\\|")
-        lines.append(f"| {name} | {_class_name(unit.drought_class)} | {change} | {shares} | "
-                     f"{unit.mean_percentile:.1f} | {unit.assessed_percent:.0f} |")
-    more = len(summary.worst) - len(listed)
-    none = sum(unit.drought_class == 0 for unit in summary.units)
-    unknown = sum(unit.drought_class is None for unit in summary.units)
-    rest = f"{none} without drought, {unknown} not assessed."
-    if not listed:
-        return f"No unit is in D0 or worse: {rest}"
-    return "\n".join(lines) + f"\n\nOther units: {more} in D0 or worse, {rest}"
-
-
-def _quality(summary: DroughtSummary) -> str:
-    facts = [summary.maturity, f"{summary.total.assessed_percent:.0f} % of the land assessed"]
-    if summary.gap_filled_percent is not None:
-        facts.append(f"{summary.gap_filled_percent:.0f} % of it gap-filled")
-    if summary.extrapolated_percent is not None:
-        facts.append(f"{summary.extrapolated_percent:.0f} % of it beyond the climatological record")
-    if summary.sources:
-        facts.append(f"made from {', '.join(summary.sources)}")
-    return f"Data quality: {'; '.join(facts)}."
+    known = [(past.day, unit.drought_class) for past in earlier if (unit := then(past)) is not None]
+    dates, classes = [*(date for date, _ in known), day], [*(value for _, value in known), row.drought_class]
+    update: dict[str, int | None] = {"days_in_class": days_in_class(dates, classes) if row.drought_class else None}
+    for period in PERIODS:
+        before = _before(period, day, earlier)
+        past = then(before) if before else None
+        if past is not None and past.drought_class is not None and row.drought_class is not None:
+            update[f"change_{period}"] = row.drought_class - past.drought_class
+    return row.model_copy(update=update)

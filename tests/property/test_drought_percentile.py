@@ -5,6 +5,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,7 +113,8 @@ def test_shares_add_up(percent, land):
                             "qa_flags": (("y", "x"), np.zeros((4, 4), np.uint16))})
     region = Region.model_validate({"region_id": "r", "title": "R", "grid": GRID, "tiles": [], "roles": {},
                                     "statics": {}})
-    units = AdminUnits(("a", "b"), np.repeat(np.int32([0, 1]), 8).reshape(4, 4), GRID)
+    units = AdminUnits.of_shapes(
+        ("a", "b"), (shapely.box(126.0, 36.083, 126.2, 36.2), shapely.box(126.0, 36.0, 126.2, 36.083)), GRID)
     summary = summarise(ds, units, land, region=region, day=DAY, maturity="final")
     for unit in (summary.total, *summary.units):
         assert sum(unit.class_percent) == pytest.approx(100 if unit.mean_percentile is not None else 0, abs=0.06)

@@ -8,6 +8,7 @@ import pytest
 
 from sm_core.domain import Grid, Region
 from sm_core.drought import load_units
+from sm_core.drought.coverage import cell_area_km2
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif("SM_REAL_DATA" not in os.environ, reason="needs SM_REAL_DATA")]
 GRID = Grid.from_origin("korea_001", west=124.0, north=43.0, resolution=0.01, width=700, height=1000)
@@ -20,8 +21,7 @@ def units_of(name, name_property):
 
 
 def area_km2(units, name):
-    rows, _ = np.nonzero(units.index == units.names.index(name))
-    return float((111.19 * 0.01) ** 2 * np.cos(np.deg2rad(GRID.y[rows])).sum())
+    return float((units.coverage @ cell_area_km2(GRID).ravel())[units.names.index(name)])
 
 
 def test_provinces_have_their_area():
@@ -34,7 +34,8 @@ def test_provinces_have_their_area():
 def test_municipalities_are_all_there_and_apart():
     units = units_of("skorea_municipalities_geo_simple.json", "name_eng")
     assert len(units.names) == len(set(units.names)) == 251
-    assert (np.bincount(units.index[units.index >= 0]) > 0).all()
+    assert (np.bincount(units.index[units.index >= 0], minlength=251) > 0).all()
+    assert units.coverage.sum(axis=0).max() < 1.05
 
 
 def test_both_countries():

@@ -106,10 +106,9 @@ def test_the_window_goes_round_the_year(day):
     percent, extrapolated = rank(climatology, 0.3 + 0.001 * here, day)
     assert percent == pytest.approx(50, abs=0.1)
     assert not extrapolated.any()
-    assert rank(climatology, 0.3 + 0.001 * (here - 16), day)[1].all()
-    assert not rank(climatology, 0.3 + 0.001 * (here - 15), day)[1].any()
-    assert not rank(climatology, 0.3 + 0.001 * (here + 15), day)[1].any()
-    assert rank(climatology, 0.3 + 0.001 * (here + 16), day)[1].all()
+    for shift, position in ((-16, 1), (-15, 13), (15, 763), (16, 775)):
+        percent = rank(climatology, 0.3 + 0.001 * (here + shift), day)[0]
+        assert percent == pytest.approx(100 * (position - 0.44) / 775.12, abs=2e-3)
 
 
 def test_leap_day_is_28_february():
@@ -272,9 +271,10 @@ def test_both_layers_and_only_those_there_are():
     both = xr.merge([field(0.2, layer="sm_surface"), field(0.25)], combine_attrs="override")
     climatology = fit(records, [FineDay(DAY, both, both)], GRID)
     ranked = climatology.percentile(both, DAY)
-    assert set(ranked) == {f"{kind}_{layer}" for kind in ("percentile", "extrapolated") for layer in records}
+    kinds = ("percentile", "extrapolated", "anomaly", "limits")
+    assert set(ranked) == {f"{kind}_{layer}" for kind in kinds for layer in records}
     assert (ranked.percentile_sm_surface < ranked.percentile_sm_rootzone).all()
-    assert set(climatology.percentile(field(0.2), DAY)) == {f"percentile_{LAYER}", f"extrapolated_{LAYER}"}
+    assert set(climatology.percentile(field(0.2), DAY)) == {f"{kind}_{LAYER}" for kind in kinds}
     with pytest.raises(InsufficientInputsError, match="no layer"):
         climatology.percentile(field(0.2).rename({LAYER: "ndvi"}), DAY)
 
