@@ -20,9 +20,10 @@ def assess_day(inputs: DailyInputs, fields: RasterRef) -> GateResult:
     before = here.store.latest(product.product_id, region.region_id, inputs.day - dt.timedelta(days=1))
     made = load(fields)
     deviation = made.attrs.get("conservation_error")
+    compared = [check.variable for check in product.checks if check.kind == "change_from_yesterday"]
     context = GateContext(
         land=here.statics(region)["land"].values > 0.5,
-        yesterday=read_cogs(here.store.directory(before), product, before, region.grid) if before else None,
+        yesterday=read_cogs(here.store.directory(before), product, before, region.grid, compared) if before else None,
         conservation_error=dict.fromkeys(LAYERS, None if deviation is None else float(deviation)),
     )
     return evaluate(product, made, context)

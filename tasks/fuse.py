@@ -23,10 +23,10 @@ LST_SOLAR_HOUR = 10.5
 
 @sm_task
 def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
-    """NDVI and daytime LST of the day at 1 km: value, ``_spread`` and ``_flag`` of each."""
+    """NDVI and daytime LST of the day at 1 km: value, ``_spread`` and ``_flag`` of each; ``lst_day_age`` [days]."""
     used = [r for r in gridded.rasters if r.role in ("ndvi_fine", "ndvi_coarse", "lst_fine", "lst_coarse")]
     identity = identity_of([
-        inputs.day.isoformat(), NDVI_PARAMS.model_dump_json(), LST_PARAMS.model_dump_json(),
+        inputs.day.isoformat(), "with age", NDVI_PARAMS.model_dump_json(), LST_PARAMS.model_dump_json(),
         services().code_version, *sorted(f"{r.role} {r.raster.identity}" for r in used),
     ])
 
@@ -34,6 +34,7 @@ def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
         fields = xr.merge([
             _named(_fuse_ndvi(gridded, inputs), "ndvi"),
             _named(_fuse_lst(gridded, inputs), "lst_day"),
+            _age(gridded, inputs).to_dataset(name="lst_day_age"),
         ], combine_attrs="drop_conflicts")
         grid = services().region(inputs.region_id).grid
         return fields.assign_coords(y=grid.y, x=grid.x).assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
@@ -69,6 +70,16 @@ def _fuse_lst(gridded: GriddedInputs, inputs: DailyInputs) -> xr.Dataset:
     observed = reduce(xr.DataArray.combine_first, [view.fine for view in of_the_day]) if of_the_day else None
     pairs = [_pair(view) for view in alike if view.day != inputs.day]
     return fuse_fields(observed, pairs, load_field(coarse[inputs.day].raster, "lst_day"), inputs.day, LST_PARAMS)
+
+
+def _age(gridded: GriddedInputs, inputs: DailyInputs) -> xr.DataArray:
+    """Days since the newest clear fine LST up to the day; unknown where none is among the inputs."""
+    grid = services().region(inputs.region_id).grid
+    age = np.full(grid.shape, np.nan, np.float32)
+    for image in gridded.of("lst_fine"):                                # oldest first
+        if image.start <= inputs.day:
+            age[np.isfinite(load_field(image.raster, "lst_day").values)] = (inputs.day - image.start).days
+    return xr.DataArray(age, dims=("y", "x"))
 
 
 def _reference(inputs: DailyInputs, role: Role) -> str:

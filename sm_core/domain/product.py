@@ -28,6 +28,8 @@ class ProductVariable(Record):
     """(value, meaning, colour as #RRGGBB) of a class layer."""
     flag_bits: tuple[tuple[int, str], ...] = ()
     """(bit, meaning) of a bit layer."""
+    depth: tuple[float, float] | None = None
+    """Top and bottom of the soil that it is about [m]."""
 
 
 class Check(Record):

@@ -165,7 +165,7 @@ def _cog(stored: RasterValues, declared: ProductVariable, grid: Grid, tags: dict
 
 def _cog_options(encoding: Encoding) -> dict[str, str]:
     return {
-        "COMPRESS": "DEFLATE", "LEVEL": "9", "PREDICTOR": "YES", "BLOCKSIZE": str(BLOCK), "STATISTICS": "YES",
+        "COMPRESS": "DEFLATE", "LEVEL": "6", "PREDICTOR": "YES", "BLOCKSIZE": str(BLOCK), "STATISTICS": "YES",
         "OVERVIEW_RESAMPLING": encoding.overviews.upper(),
     }
 

@@ -7,12 +7,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from sm_core.domain import LAYERS, CorrectionFlag, Grid, QaFlag
-from sm_core.drought import classify
+from sm_core.drought import UNKNOWN, classify
 from sm_core.fusion.flags import FusionFlag
+from sm_core.publishing.products import MOISTURE_RANGE
 
 FREEZING_K = 273.15
 STEEP_DEG = 20.0
 IGBP_URBAN = 13
+OLDEST_DAYS = 254
+"""Older observations count as this old."""
+GAUSSIAN_90 = 1.645
+"""Half the 90 % interval of a normal distribution, in standard deviations."""
+_LIMITS = np.array(MOISTURE_RANGE, np.float32)
 NO_FLAG = QaFlag(0)
 
 
@@ -25,13 +31,14 @@ def product_fields(
     Parameters
     ----------
     corrected
-        Both layers, their ``_spread`` and ``flag``. (y, x)
+        Both layers, their ``_spread`` and ``flag``; ``<layer>_halfwidth_90`` where the corrector knows it. (y, x)
     fused
-        ``lst_day`` [K], ``lst_day_flag``, ``ndvi_flag``. (y, x)
+        ``lst_day`` [K], ``lst_day_flag``, ``ndvi_flag``, and where known ``lst_day_age`` [days]. (y, x)
     percentiles
-        ``percentile_<layer>`` [%] and ``extrapolated_<layer>``. (y, x)
+        ``percentile_<layer>`` [%] and ``extrapolated_<layer>``, and whatever else is known of the day's drought, such
+        as ``available_water_ratio`` [%]. (y, x) or (drought, y, x)
     statics
-        ``land``, and where known ``slope``, ``land_cover``. (y, x)
+        ``land``, and where known ``slope``, ``land_cover``, ``paddy``. (y, x)
     grid
         The region grid.
     coarse_flags
@@ -39,21 +46,58 @@ def product_fields(
 
     Returns
     -------
-    Dataset (y, x) with every variable of the product; water is unknown. ``extrapolated_<layer>`` come along for the
-    summary.
+    Dataset (y, x) with every variable of the product; water is unknown. What else ``percentiles`` holds, but for the
+    classes' limits, comes along for the summary, with its attributes.
+
+    Notes
+    -----
+    Bounds hold a sensor's reading in 90 % of cases: the value plus and minus ``_halfwidth_90``, or 1.645 times the
+    spread where there is none, cut to what soil can hold. The available water is unknown where texture is.
     """
     land = statics["land"].values > 0.5
     fields: dict[str, NDArray[np.generic]] = {}
     for layer in LAYERS:
-        fields[layer] = np.where(land, corrected[layer].values, np.nan)
-        fields[f"{layer}_uncertainty"] = np.where(land, corrected[f"{layer}_spread"].values, np.nan)
-        fields[f"percentile_{layer}"] = np.where(land, percentiles[f"percentile_{layer}"].values, np.nan)
-        fields[f"extrapolated_{layer}"] = land & percentiles[f"extrapolated_{layer}"].values.astype(bool)
+        value, spread = corrected[layer].values, corrected[f"{layer}_spread"].values
+        fields[layer], fields[f"{layer}_uncertainty"] = _on(land, value), _on(land, spread)
+        fields[f"percentile_{layer}"] = _on(land, percentiles[f"percentile_{layer}"].values)
+        half = corrected.get(f"{layer}_halfwidth_90", GAUSSIAN_90 * corrected[f"{layer}_spread"]).values
+        fields[f"{layer}_lower_90"] = _on(land, np.clip(value - half, *MOISTURE_RANGE))
+        fields[f"{layer}_upper_90"] = _on(land, np.clip(value + half, *MOISTURE_RANGE))
     fields["drought_class"] = classify(fields["percentile_sm_rootzone"])
     fields["qa_flags"] = _flags(corrected, fused, statics, land, coarse_flags)
-    attrs = {"grid_id": grid.grid_id, "crs": grid.crs, **_kept(corrected)}
-    return xr.Dataset({name: (("y", "x"), values) for name, values in fields.items()},
+    fields["available_water_ratio"] = _on(land, _known_or_nan("available_water_ratio", percentiles, grid))
+    fields["observation_age"] = _on(land, _age(fused))
+    further = percentiles[[name for name in percentiles if name not in fields and not str(name).startswith("limits_")]]
+    attrs = {**percentiles.attrs, "grid_id": grid.grid_id, "crs": grid.crs, **_kept(corrected)}
+    return xr.Dataset({**{name: (("y", "x"), values) for name, values in fields.items()}, **_on_land(further, land)},
                       {"y": grid.y, "x": grid.x}, attrs)
+
+
+def _on(land: NDArray[np.bool_], values: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.where(land, values, np.nan).astype(np.float32)
+
+
+def _on_land(fields: xr.Dataset, land: NDArray[np.bool_]) -> dict[str, tuple[tuple[str, ...], NDArray[np.generic]]]:
+    """The same fields, floats unknown and marks off on water."""
+    on_land = {}
+    for name, field in fields.data_vars.items():
+        values = field.values
+        nothing = np.nan if np.issubdtype(values.dtype, np.floating) else values.dtype.type(0)
+        unknown = UNKNOWN if values.dtype == np.uint8 else nothing
+        on_land[str(name)] = (tuple(str(dim) for dim in field.dims), np.where(land, values, unknown))
+    return on_land
+
+
+def _known_or_nan(name: str, fields: xr.Dataset, grid: Grid) -> NDArray[np.floating]:
+    return fields[name].values if name in fields else np.full(grid.shape, np.nan, np.float32)
+
+
+def _age(fused: xr.Dataset) -> NDArray[np.floating]:
+    """Days since the newest clear observation; where none is on record, 0 if seen on the day and unknown if not."""
+    seen_today = np.where(fused["lst_day_flag"].values == FusionFlag.OBSERVED, 0.0, np.nan)
+    age: NDArray[np.floating] = np.minimum(fused["lst_day_age"].values if "lst_day_age" in fused else seen_today,
+                                           OLDEST_DAYS)
+    return age
 
 
 def _flags(
@@ -67,11 +111,14 @@ def _flags(
         QaFlag.WATER: ~land,
         QaFlag.OUTSIDE_TRAINING_DOMAIN: corrected["flag"].values == CorrectionFlag.LITTLE_TRUST,
         QaFlag.UNCORRECTED: corrected["flag"].values == CorrectionFlag.UNCORRECTED,
+        QaFlag.CLIPPED: np.logical_or.reduce([np.isin(corrected[layer].values, _LIMITS) for layer in LAYERS]),
     }
     if "slope" in statics:
         marks[QaFlag.STEEP] = statics["slope"].values > STEEP_DEG
     if "land_cover" in statics:
         marks[QaFlag.URBAN] = statics["land_cover"].values == IGBP_URBAN
+    if "paddy" in statics:
+        marks[QaFlag.PADDY] = statics["paddy"].values > 0.5
     bits = np.full(land.shape, int(coarse_flags), np.uint16)
     for flag, where in marks.items():
         bits |= np.where(where, np.uint16(flag), np.uint16(0))

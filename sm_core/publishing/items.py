@@ -25,7 +25,7 @@ from sm_core.domain import (
 )
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "item.sm-daily")
-_EXTENSIONS = [
+EXTENSIONS = [
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
     "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
@@ -36,8 +36,11 @@ _EXTENSIONS = [
 _SHA256_MULTIHASH = "1220"
 _MEDIA_TYPES = {
     ".tif": MediaType.COG, ".json": MediaType.JSON, ".geojson": MediaType.GEOJSON, ".md": "text/markdown",
-    ".txt": MediaType.TEXT, ".png": MediaType.PNG,
+    ".txt": MediaType.TEXT, ".png": MediaType.PNG, ".nc": MediaType.NETCDF, ".csv": "text/csv",
+    ".html": MediaType.HTML,
 }
+_REGION, _ROOT = "../../../..", "../../../../../.."
+"""From the folder of a revision."""
 
 
 def item_id(
@@ -74,6 +77,21 @@ def file_stem(item: ProductItem) -> str:
     return f"{item.product_id}_{item.region_id}_{item.day:%Y%m%d}_r{item.revision:02d}"
 
 
+def collection_id(item: ProductItem) -> str:
+    """Of the STAC collection: ``<product>_<region>``."""
+    return f"{item.product_id}_{item.region_id}"
+
+
+def day_name(item: ProductItem) -> str:
+    """``<product>_<region>_<YYYYMMDD>.json``: the newest revision's description, under a name that stays."""
+    return f"{collection_id(item)}_{item.day:%Y%m%d}.json"
+
+
+def model_name(model: ModelVersion) -> str:
+    """``<model>_v<version>_<start of the checksum>``, the STAC id of a model."""
+    return f"{model.name}_v{model.version}_{model.sha256[:8]}"
+
+
 def stac_item(item: ProductItem, product: Product, grid: Grid) -> dict[str, Any]:
     """Describe an item by STAC 1.1.
 
@@ -87,28 +105,52 @@ def stac_item(item: ProductItem, product: Product, grid: Grid) -> dict[str, Any]
     Returns
     -------
     A JSON-able dict. Extensions: projection, raster (scale and offset), file (size, sha2-256 multihash),
-    classification, processing, version. Hrefs are relative to the item's own folder.
+    classification, processing, version. Hrefs are relative to the item's own folder, which lies in the catalogue as
+    in :mod:`store`. ``derived_from`` are the models and the granules.
     """
-    west, south, east, north = _lonlat_bounds(grid)
+    west, south, east, north = lonlat_bounds(grid)
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     start = dt.datetime.combine(item.day, dt.time(), dt.UTC)
     stac = Item(
         id=file_stem(item), geometry={"type": "Polygon", "coordinates": [ring]}, bbox=[west, south, east, north],
         datetime=start, start_datetime=start, end_datetime=start + dt.timedelta(days=1, seconds=-1),
-        properties=_properties(item, product, grid), stac_extensions=list(_EXTENSIONS),
+        properties=_properties(item, product, grid), stac_extensions=list(EXTENSIONS),
     )
     declared = {f"{file_stem(item)}_{v.variable.name}.tif": v for v in product.variables}
     for file in item.assets:
         variable = declared.get(file.uri)
-        key = variable.variable.name if variable else PurePosixPath(file.uri).name
-        stac.add_asset(key, _asset(file, variable))
-    stac.add_links([Link("derived_from", _name(granule)) for granule in item.inputs])
+        stac.add_asset(_asset_key(file, variable), _asset(file, variable))
+    stac.add_links(_links(item))
+    described: dict[str, Any] = stac.to_dict(include_self_link=False, transform_hrefs=False)
+    return {**described, "collection": collection_id(item)}
+
+
+def _links(item: ProductItem) -> list[Link]:
+    links = [
+        Link("root", f"{_ROOT}/catalog.json", MediaType.JSON), Link("parent", "../../catalog.json", MediaType.JSON),
+        Link("collection", f"{_REGION}/collection.json", MediaType.JSON),
+        Link("latest-version", f"../{day_name(item)}", MediaType.GEOJSON),
+        *(Link("derived_from", f"{_ROOT}/models/{model_name(model)}.json", MediaType.GEOJSON,
+               title=f"model {model.name} {model.version}") for model in item.models),
+        *(Link("derived_from", _name(granule), title=f"granule of {granule.source_id}", extra_fields=_content(granule))
+          for granule in item.inputs),
+    ]
     if item.supersedes is not None:
         before = item.model_copy(update={"revision": item.revision - 1})
-        stac.add_link(Link("predecessor-version", f"../r{before.revision:02d}/{file_stem(before)}.json",
-                           MediaType.GEOJSON))
-    described: dict[str, Any] = stac.to_dict(include_self_link=False, transform_hrefs=False)
-    return described
+        links.append(Link("predecessor-version", f"../r{before.revision:02d}/{file_stem(before)}.json",
+                          MediaType.GEOJSON))
+    return links
+
+
+def _asset_key(file: FileRef, declared: ProductVariable | None) -> str:
+    if declared is not None:
+        return declared.variable.name
+    return "netcdf" if file.uri.endswith(".nc") else PurePosixPath(file.uri).name
+
+
+def _content(file: Granule | FileRef) -> dict[str, Any]:
+    checksum = {"file:checksum": _SHA256_MULTIHASH + file.sha256} if file.sha256 else {}
+    return {**checksum, "file:size": file.size}
 
 
 def _properties(item: ProductItem, product: Product, grid: Grid) -> dict[str, Any]:
@@ -116,12 +158,12 @@ def _properties(item: ProductItem, product: Product, grid: Grid) -> dict[str, An
     projection = {"proj:code": code} if code else {"proj:code": None, "proj:wkt2": _wkt(grid)}
     return {
         "title": f"{product.title}, {item.region_id}, {item.day}", "license": product.licence,
-        "created": _utc(item.created), "version": str(item.revision), "deprecated": False,
+        "created": _utc(item.created), "version": str(item.revision),
         **projection, "proj:shape": list(grid.shape), "proj:transform": list(grid.transform),
         "proj:bbox": list(grid.bounds),
         "processing:level": "L4", "processing:datetime": _utc(item.created),
         "processing:version": item.algorithm_version,
-        "processing:lineage": _lineage(item),
+        "processing:lineage": lineage(item),
         "sm_daily:item_id": item.item_id, "sm_daily:product": item.product_id, "sm_daily:region": item.region_id,
         "sm_daily:maturity": item.maturity, "sm_daily:revision": item.revision, "sm_daily:supersedes": item.supersedes,
         "sm_daily:citation": product.citation, "sm_daily:inputs_sha256": item.fingerprint,
@@ -135,7 +177,8 @@ def _properties(item: ProductItem, product: Product, grid: Grid) -> dict[str, An
     }
 
 
-def _lineage(item: ProductItem) -> str:
+def lineage(item: ProductItem) -> str:
+    """One sentence: made how, from what."""
     sources = sorted({granule.source_id for granule in item.inputs})
     models = ", ".join(f"{model.name} {model.version}" for model in item.models)
     return (f"ESTARFM fusion, LightGBM downscaling and CNN station correction of {len(item.inputs)} granules of "
@@ -152,20 +195,27 @@ def _name(granule: Granule) -> str:
 
 
 def _asset(file: FileRef, declared: ProductVariable | None) -> Asset:
-    extra: dict[str, Any] = {"file:checksum": _SHA256_MULTIHASH + file.sha256, "file:size": file.size}
+    extra = _content(file)
     media_type = _MEDIA_TYPES.get(PurePosixPath(file.uri).suffix)
     if declared is None:
-        return Asset(f"./{file.uri}", media_type=media_type, roles=["metadata"], extra_fields=extra)
-    extra["bands"] = [_band(declared)]
+        whole = media_type == MediaType.NETCDF
+        return Asset(f"./{file.uri}", title="All variables of the day" if whole else None, media_type=media_type,
+                     roles=["archive"] if whole else ["metadata"], extra_fields=extra)
+    return Asset(f"./{file.uri}", title=declared.variable.long_name, media_type=media_type, roles=["data"],
+                 extra_fields={**extra, **described_values(declared)})
+
+
+def described_values(declared: ProductVariable) -> dict[str, Any]:
+    """What the numbers of a variable mean, in STAC's words: bands, classes, bits."""
+    described: dict[str, Any] = {"bands": [_band(declared)]}
     if declared.flag_values:
-        extra["classification:classes"] = [
+        described["classification:classes"] = [
             {"value": value, "name": _identifier(meaning), "description": meaning, "color_hint": colour[1:]}
             for value, meaning, colour in declared.flag_values
         ]
     if declared.flag_bits:
-        extra["classification:bitfields"] = [_bitfield(bit, meaning) for bit, meaning in declared.flag_bits]
-    return Asset(f"./{file.uri}", title=declared.variable.long_name, media_type=media_type, roles=["data"],
-                 extra_fields=extra)
+        described["classification:bitfields"] = [_bitfield(bit, meaning) for bit, meaning in declared.flag_bits]
+    return described
 
 
 def _band(declared: ProductVariable) -> dict[str, Any]:
@@ -199,7 +249,8 @@ def _wkt(grid: Grid) -> str:
     return str(CRS.from_user_input(grid.crs).to_wkt())
 
 
-def _lonlat_bounds(grid: Grid) -> tuple[float, float, float, float]:
+def lonlat_bounds(grid: Grid) -> tuple[float, float, float, float]:
+    """West, south, east, north [degrees], whatever the grid's CRS."""
     if grid.crs == "EPSG:4326":
         return grid.bounds
     to_lonlat = Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)

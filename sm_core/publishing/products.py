@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sm_core.domain import LAYERS, Check, Encoding, Layer, Product, ProductVariable, QaFlag, Variable
 from sm_core.drought import NO_DROUGHT, UNKNOWN, USDM
 
+MOISTURE_RANGE = (0.0, 0.6)
+"""What soil can hold, by the limits of the station networks [m3 m-3]."""
 _WATER_CONTENT = "volume_fraction_of_condensed_water_in_soil"
+_DEPTH_M: dict[Layer, tuple[float, float]] = {"sm_surface": (0.0, 0.1), "sm_rootzone": (0.0, 1.0)}
 _DEPTH: dict[Layer, str] = {"sm_surface": "0 to 10 cm", "sm_rootzone": "0 to 100 cm"}
 _TITLE: dict[Layer, str] = {"sm_surface": "Surface soil moisture", "sm_rootzone": "Root-zone soil moisture"}
 _MOISTURE = Encoding(dtype="uint16", scale=0.0001, nodata=65535)
 _PERCENT = Encoding(dtype="uint16", scale=0.01, nodata=65535)
+_DAYS = Encoding(dtype="uint8", nodata=255)
 _CLASSES = Encoding(dtype="uint8", nodata=UNKNOWN, overviews="mode")
 _BITS = Encoding(  # 65535 is no value: a cell is of little trust or uncorrected, never both
     dtype="uint16", nodata=65535, overviews="nearest")
@@ -35,28 +41,46 @@ _QA_MEANINGS = {
 
 
 def _moisture(layer: Layer) -> ProductVariable:
-    return ProductVariable(encoding=_MOISTURE, variable=Variable(
+    return ProductVariable(encoding=_MOISTURE, depth=_DEPTH_M[layer], variable=Variable(
         name=layer, long_name=f"{_TITLE[layer]}, {_DEPTH[layer]}", standard_name=_WATER_CONTENT, units="1",
-        valid_range=(0.0, 0.6), cell_methods="area: mean depth: mean time: mean",
+        valid_range=MOISTURE_RANGE, cell_methods="area: mean depth: mean time: mean",
     ))
 
 
 def _uncertainty(layer: Layer) -> ProductVariable:
-    return ProductVariable(encoding=_MOISTURE, variable=Variable(
+    return ProductVariable(encoding=_MOISTURE, depth=_DEPTH_M[layer], variable=Variable(
         name=f"{layer}_uncertainty", long_name=f"{_TITLE[layer]}, {_DEPTH[layer]}, uncertainty (1 sigma)",
         standard_name=f"{_WATER_CONTENT} standard_error", units="1", valid_range=(0.0, 0.3),
     ))
 
 
+def _bound(layer: Layer, side: Literal["lower", "upper"]) -> ProductVariable:
+    return ProductVariable(encoding=_MOISTURE, depth=_DEPTH_M[layer], variable=Variable(
+        name=f"{layer}_{side}_90", long_name=f"{_TITLE[layer]}, {_DEPTH[layer]}, {side} bound of the 90 % interval",
+        standard_name=None, units="1", valid_range=MOISTURE_RANGE,
+    ))
+
+
 def _percentile(layer: Layer) -> ProductVariable:
-    return ProductVariable(encoding=_PERCENT, variable=Variable(
+    return ProductVariable(encoding=_PERCENT, depth=_DEPTH_M[layer], variable=Variable(
         name=f"percentile_{layer}", standard_name=None, units="%", valid_range=(0.0, 100.0),
         long_name=f"{_TITLE[layer]}, {_DEPTH[layer]}, percentile among all years within 15 days of the date",
     ))
 
 
+_AVAILABLE_WATER = ProductVariable(encoding=_PERCENT, depth=_DEPTH_M["sm_rootzone"], variable=Variable(
+    name="available_water_ratio", standard_name=None, units="%", valid_range=(0.0, 100.0),
+    long_name="Share of the root zone's available water that is left, 0 at wilting point, 100 at field capacity",
+))
+
+_OBSERVATION_AGE = ProductVariable(encoding=_DAYS, variable=Variable(
+    name="observation_age", standard_name=None, units="day", valid_range=(0, 254),
+    long_name="Age of the newest clear observation of land surface temperature",
+))
+
 _DROUGHT_CLASS = ProductVariable(
     encoding=_CLASSES,
+    depth=_DEPTH_M["sm_rootzone"],
     variable=Variable(
         name="drought_class", standard_name=None, units="1", valid_range=(0, 5),
         long_name="Drought class by the root-zone percentile (0 to 100 cm)",
@@ -83,7 +107,7 @@ _CONSERVATION_EVIDENCE = "conserved up to rounding (1e-7) by construction; 0.01 
 
 def _layer_checks(layer: Layer, largest_change: float, change_evidence: str) -> tuple[Check, ...]:
     return (
-        Check(name=f"{layer}_range", kind="range", severity="withhold", variable=layer, limits=(0.0, 0.6),
+        Check(name=f"{layer}_range", kind="range", severity="withhold", variable=layer, limits=MOISTURE_RANGE,
               evidence=_RANGE_EVIDENCE),
         Check(name=f"{layer}_coverage", kind="valid_fraction", severity="withhold", variable=layer,
               limits=(0.5, 1.0), evidence=_COVERAGE_EVIDENCE),
@@ -101,12 +125,14 @@ def _layer_checks(layer: Layer, largest_change: float, change_evidence: str) -> 
 SOIL_MOISTURE_1KM = Product(
     product_id="soil_moisture_1km",
     title="Daily 1-km soil moisture and drought, surface and root zone",
-    algorithm_version="1.0.0",
+    algorithm_version="1.1.0",
     variables=(
         _moisture("sm_surface"), _moisture("sm_rootzone"),
         _uncertainty("sm_surface"), _uncertainty("sm_rootzone"),
         _percentile("sm_surface"), _percentile("sm_rootzone"),
         _DROUGHT_CLASS, _QA_FLAGS,
+        *(_bound(layer, side) for layer in LAYERS for side in ("lower", "upper")),
+        _AVAILABLE_WATER, _OBSERVATION_AGE,
     ),
     checks=(
         *_layer_checks("sm_surface", 0.06, (
@@ -123,4 +149,4 @@ SOIL_MOISTURE_1KM = Product(
         "(Miralles et al. 2025, doi:10.1038/s41597-025-04610-y) and ISMN stations (doi:10.5194/hess-25-5749-2021)."
     ),
 )
-"""Two layers of soil moisture with their uncertainty, percentiles, drought class and quality flags."""
+"""Two layers of soil moisture with uncertainty and bounds, what they mean for drought, and their quality."""

@@ -3,6 +3,8 @@
 ``<root>/<product>/<region>/<YYYY>/<MM>/<DD>/r<NN>/`` holds one revision: its rasters, ``item.json`` (the record),
 ``<product>_<region>_<YYYYMMDD>_r<NN>.json`` (STAC) and ``SHA256SUMS``. ``latest.json`` beside the revisions of a day
 commits them: a revision is visible once it points there. The region's own ``latest.json`` points to its newest day.
+Before that, ``catalog.json`` of the folders above and ``CHANGES.csv`` of the region are brought up to date; should a
+publisher end in between, publishing the day again completes them.
 """
 
 from __future__ import annotations
@@ -15,13 +17,19 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
+import xarray as xr
+
 from sm_core.domain import FileRef, Grid, Product, ProductItem
-from sm_core.errors import ItemConflictError, PublishError, StoreUnavailableError
+from sm_core.errors import GridMismatchError, ItemConflictError, PublishError, StoreUnavailableError
+from sm_core.publishing.catalogue import CHANGES, catalogue_files, outermost_day
+from sm_core.publishing.cog import read_cogs
 from sm_core.publishing.items import file_stem, stac_item
+from sm_core.publishing.revisions import COMPARED, Revision, from_csv, revision_of, to_csv
 
 Write = Callable[[Path, ProductItem], Sequence[FileRef]]
 _LATEST, _RECORD, _CHECKSUMS, _PARTIAL, _LOCK = "latest.json", "item.json", "SHA256SUMS", ".tmp-", ".lock"
@@ -66,7 +74,13 @@ class ProductStore:
             item = None
             while item is None:
                 item = self._attempt(draft, product, grid, write, region, day)
-            _commit(region, day)
+            with _locked(region):
+                newest = _stored(day)[-1]
+                self._list_changes(region, day, product, grid)
+                with _locked(self.root):
+                    for path, content in catalogue_files(self.root, newest, product, grid):
+                        _replace(path, _json(content), region)
+                _commit(region, day, newest)
             return item
 
     def find(
@@ -99,6 +113,18 @@ class ProductStore:
         with _store_errors("read", self.root, region=region_id):
             return tuple(_days(self.root / product_id / region_id))
 
+    def changes(self, product_id: str, region_id: str) -> tuple[Revision, ...]:
+        """What was published again, oldest publication first.
+
+        Raises
+        ------
+        PublishError            SM700, the list is damaged.
+        StoreUnavailableError   SM702, it cannot be read.
+        """
+        path = self.root / product_id / region_id / CHANGES
+        with _store_errors("read", self.root, region=region_id):
+            return from_csv(path.read_text(encoding="utf-8")) if path.exists() else ()
+
     def directory(self, item: ProductItem) -> Path:
         """The folder of an item's files."""
         return self.root / item.directory
@@ -118,7 +144,8 @@ class ProductStore:
         revision = same.revision if same else (stored[-1].revision if stored else 0) + 1
         target = day / f"r{revision:02d}"
         before = [item.item_id for item in stored if item.revision < revision]
-        item = _completed(draft, revision=revision, supersedes=before[-1] if before else None,
+        created = same.created if same else draft.created
+        item = _completed(draft, revision=revision, created=created, supersedes=before[-1] if before else None,
                           directory=target.relative_to(self.root).as_posix())
         with _partial_folder(region) as partial:
             item = _completed(item, assets=tuple(write(partial, item)))
@@ -138,12 +165,33 @@ class ProductStore:
         return item
 
 
-def _commit(region: Path, day: Path) -> None:
-    with _locked(region):
-        item = _stored(day)[-1]
-        if not any(other > item.day for other in _days(region)):
-            _point(region / _LATEST, item, region)
-        _point(day / _LATEST, item, region)
+    def _list_changes(self, region: Path, day: Path, product: Product, grid: Grid) -> None:
+        path = region / CHANGES
+        days = [day]
+        try:
+            listed = from_csv(path.read_text(encoding="utf-8")) if path.exists() else ()
+        except PublishError:                                            # edited by hand: made again from the records
+            listed, days = (), sorted(region.glob(_ANY_DAY))
+        known = {revision.item_id for revision in listed}
+        new = [revision_of(before, item, self._compared(before, item, product, grid))
+               for folder in days for before, item in pairwise(_stored(folder)) if item.item_id not in known]
+        in_order = sorted([*listed, *new], key=lambda revision: (revision.published, revision.day, revision.revision))
+        _replace(path, to_csv(in_order), region)
+
+    def _compared(
+        self, before: ProductItem, item: ProductItem, product: Product, grid: Grid
+    ) -> tuple[xr.Dataset, xr.Dataset] | None:
+        try:
+            first, second = (read_cogs(self.directory(one), product, one, grid, COMPARED) for one in (before, item))
+        except (StoreUnavailableError, GridMismatchError):
+            return None
+        return first, second
+
+
+def _commit(region: Path, day: Path, item: ProductItem) -> None:
+    if outermost_day(region, item.day, first=False) <= item.day:
+        _point(region / _LATEST, item, region)
+    _point(day / _LATEST, item, region)
 
 
 def _days(region: Path) -> list[dt.date]:
@@ -222,12 +270,24 @@ def _point(path: Path, item: ProductItem, region: Path) -> None:
         "item_id": item.item_id, "day": item.day.isoformat(), "revision": item.revision, "maturity": item.maturity,
         "directory": item.directory, "stac": f"{item.directory}/{file_stem(item)}.json",
     }
+    _replace(path, _json(content), region)
+
+
+def _replace(path: Path, text: str, region: Path) -> None:
+    """Put a file in place at once; one that is the same already stays."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _partial_folder(region) as folder:
         partial = folder / path.name
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         _sync(partial)
         partial.replace(path)
     _sync(path.parent)
+
+
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Files of the product: Cloud-optimised GeoTIFF with everything a reader needs."""
 
-import datetime as dt
 import hashlib
+import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,37 +11,17 @@ import rasterio
 import xarray as xr
 from rio_cogeo import cog_validate
 
-from sm_core.domain import GateResult, Grid, ModelVersion, ProductItem
+from sm_core.domain import Grid
 from sm_core.errors import GridMismatchError, NonFiniteError, PublishError, StoreUnavailableError, UnitsError
 from sm_core.publishing import SOIL_MOISTURE_1KM, file_name, read_cogs, write_cogs
+from tests.unit.published_day import GRID, fields, item
 
-GRID = Grid.from_origin("korea_001", west=124.0, north=43.0, resolution=0.01, width=600, height=700)
-MODEL = ModelVersion(name="korea-downscaler", kind="downscaler", version=3, sha256="ab" * 32, uri="models:/3",
-                     trained_until=dt.date(2018, 12, 31))
-ITEM = ProductItem(
-    item_id="0c7a3b52-6d3c-5b8e-8f39-bb0d1f2f9f11", product_id="soil_moisture_1km", algorithm_version="1.0.0",
-    region_id="korea", day=dt.date(2019, 6, 15), revision=2, maturity="provisional",
-    created=dt.datetime(2019, 6, 17, 9, 0, tzinfo=dt.UTC), assets=(), inputs=(), fingerprint="cd" * 32,
-    models=(MODEL,), gate=GateResult(results=()), directory="",
-)
+ITEM = item()
 
 
-@pytest.fixture(scope="module")
-def fields():
-    """Smooth fields with sea in the west; half of them nearly constant."""
-    rng = np.random.default_rng(1)
-    y, x = np.mgrid[0:700, 0:600].astype(np.float32)
-    moisture = 0.25 + 0.1 * np.sin(x / 80) * np.cos(y / 90) + 0.01 * rng.normal(size=GRID.shape)
-    sea = x < 100
-    moisture = np.where(sea, np.nan, moisture).astype(np.float32)
-    percentile = np.where(sea, np.nan, np.clip(50 + 60 * np.sin(x / 40), 0.09, 99.91)).astype(np.float32)
-    classes = np.where(sea, 255, np.digitize(-percentile, [-30, -20, -10, -5, -2])).astype(np.uint8)
-    layers = {"sm_surface": moisture, "sm_rootzone": moisture, "sm_surface_uncertainty": 0.2 * moisture,
-              "sm_rootzone_uncertainty": 0.2 * moisture, "percentile_sm_surface": percentile,
-              "percentile_sm_rootzone": percentile, "drought_class": classes,
-              "qa_flags": rng.integers(0, 1 << 15, GRID.shape).astype(np.uint16)}
-    return xr.Dataset({name: (("y", "x"), values) for name, values in layers.items()}, {"y": GRID.y, "x": GRID.x},
-                      {"grid_id": GRID.grid_id, "crs": GRID.crs})
+@pytest.fixture(scope="module", name="fields")
+def fields_of_a_day():
+    return fields(GRID)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +122,66 @@ def test_bits_are_named_and_never_averaged(written, fields):
     assert len(band["flag_masks"].split()) == len(band["flag_meanings"].split()) == 16
     blocks = fields["qa_flags"].values.reshape(350, 2, 300, 2).transpose(0, 2, 1, 3).reshape(350, 300, 4)
     assert (overview[..., None] == blocks).any(axis=-1).all()
+
+
+def test_overviews_follow_the_kind_of_layer(written, fields):
+    """Half the resolution: means of continuous values, the most frequent class; compared where all four are known."""
+    def blocks(name):
+        return fields[name].values.reshape(350, 2, 300, 2).transpose(0, 2, 1, 3).reshape(350, 300, 4)
+
+    for name in ("sm_surface", "sm_rootzone_lower_90", "available_water_ratio", "observation_age"):
+        with rasterio.open(path_of(written, name)) as file:
+            overview, scale = file.read(1, out_shape=(350, 300)), file.scales[0]
+        known = np.isfinite(blocks(name)).all(axis=-1)
+        np.testing.assert_allclose(overview[known] * scale, blocks(name)[known].mean(axis=-1), atol=1.01 * scale)
+    with rasterio.open(path_of(written, "drought_class")) as file:
+        overview = file.read(1, out_shape=(350, 300))
+    counts = (blocks("drought_class")[..., None] == np.arange(6)).sum(axis=-2)
+    in_order = np.sort(counts, axis=-1)
+    clear = in_order[..., -1] > in_order[..., -2]
+    assert (counts.max(axis=-1)[clear] == 2).sum() > 1000               # two alike and two others
+    np.testing.assert_array_equal(overview[clear], counts.argmax(axis=-1)[clear])
+
+
+gdal = pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="the command line tools of GDAL are not installed")
+
+
+def gdalinfo(path):
+    told = subprocess.run(["gdalinfo", "-json", str(path)], capture_output=True, text=True, check=True)
+    return json.loads(told.stdout)
+
+
+@gdal
+def test_gdal_reads_classes_in_their_colours(written):
+    band = gdalinfo(path_of(written, "drought_class"))["bands"][0]
+    assert (band["type"], band["colorInterpretation"], band["noDataValue"]) == ("Byte", "Palette", 255)
+    assert band["colorTable"]["entries"][:6] == [
+        [255, 255, 255, 255], [255, 255, 0, 255], [252, 211, 127, 255], [255, 170, 0, 255], [230, 0, 0, 255],
+        [115, 0, 0, 255]]
+    assert band["metadata"][""]["flag_meanings"].split()[1] == "D0_abnormally_dry"
+
+
+@gdal
+@pytest.mark.parametrize("declared", SOIL_MOISTURE_1KM.variables, ids=lambda v: v.variable.name)
+def test_gdal_reads_scale_units_and_place_as_meant(written, declared):
+    told = gdalinfo(path_of(written, declared.variable.name))
+    band, encoding = told["bands"][0], declared.encoding
+    assert (band.get("scale", 1.0), band.get("offset", 0.0), band["noDataValue"]) == (
+        encoding.scale, encoding.offset, encoding.nodata)
+    assert (band["unit"], band["description"]) == (declared.variable.units, declared.variable.long_name)
+    assert [overview["size"] for overview in band["overviews"]] == [[300, 350], [150, 175]]
+    assert told["stac"]["proj:epsg"] == 4326
+    assert told["cornerCoordinates"]["upperLeft"] == [124.0, 43.0]
+    assert told["metadata"][""]["maturity"] == "provisional"
+
+
+@gdal
+def test_gdal_unscales_values(written, fields):
+    """The value at a place, as gdallocationinfo gives it, times the scale."""
+    row, column = 350, 300
+    told = subprocess.run(["gdallocationinfo", "-valonly", str(path_of(written, "sm_rootzone")), str(column), str(row)],
+                          capture_output=True, text=True, check=True)
+    assert float(told.stdout) * 1e-4 == pytest.approx(float(fields["sm_rootzone"].values[row, column]), abs=0.51e-4)
 
 
 def test_the_same_input_gives_the_same_bytes(written, fields, tmp_path):

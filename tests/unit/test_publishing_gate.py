@@ -1,5 +1,7 @@
 """What is declared about the product, and the checks before it is published."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -155,7 +157,8 @@ def test_the_variables():
     declared = {v.variable.name: v for v in SOIL_MOISTURE_1KM.variables}
     assert list(declared) == [
         "sm_surface", "sm_rootzone", "sm_surface_uncertainty", "sm_rootzone_uncertainty", "percentile_sm_surface",
-        "percentile_sm_rootzone", "drought_class", "qa_flags",
+        "percentile_sm_rootzone", "drought_class", "qa_flags", "sm_surface_lower_90", "sm_surface_upper_90",
+        "sm_rootzone_lower_90", "sm_rootzone_upper_90", "available_water_ratio", "observation_age",
     ]
     for layer, depth in (("sm_surface", "0 to 10 cm"), ("sm_rootzone", "0 to 100 cm")):
         variable, encoding = declared[layer].variable, declared[layer].encoding
@@ -168,3 +171,14 @@ def test_the_variables():
     assert {1 << bit for bit, _ in declared["qa_flags"].flag_bits} == {int(flag) for flag in QaFlag}
     most = sum(1 << bit for bit, _ in declared["qa_flags"].flag_bits) - QaFlag.UNCORRECTED   # never with little trust
     assert most < declared["qa_flags"].encoding.nodata
+
+
+def test_the_table_of_layers_is_the_declaration():
+    rows = [
+        f"| `{v.variable.name}` | {v.variable.long_name} | {v.variable.units} | {v.encoding.dtype} | "
+        f"{v.encoding.scale:g} | {v.encoding.nodata:g} | {v.encoding.overviews} |"
+        for v in SOIL_MOISTURE_1KM.variables
+    ]
+    text = (Path(__file__).parents[2] / "docs" / "products.md").read_text(encoding="utf-8")
+    table = text.split("## Layers")[1].split("\n\n")[1].splitlines()
+    assert table[2:] == rows

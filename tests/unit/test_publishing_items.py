@@ -179,6 +179,19 @@ def test_lineage(stac):
     )
 
 
+def test_where_it_belongs(stac):
+    links = [(link["rel"], link["href"]) for link in stac["links"]]
+    assert stac["collection"] == "soil_moisture_1km_korea"
+    assert links[:5] == [
+        ("root", "../../../../../../catalog.json"), ("parent", "../../catalog.json"),
+        ("collection", "../../../../collection.json"),
+        ("latest-version", "../soil_moisture_1km_korea_20190615.json"),
+        ("derived_from", "../../../../../../models/korea-downscaler_v3_abababab.json"),
+    ]
+    granule_link = next(link for link in stac["links"] if link["href"].endswith(".hdf"))
+    assert (granule_link["file:checksum"], granule_link["file:size"]) == ("1220" + "12" * 32, 3)
+
+
 def test_only_declared_extensions_are_used(stac):
     prefixes = {"proj": "projection", "raster": "raster", "file": "file", "classification": "classification",
                 "processing": "processing"}
