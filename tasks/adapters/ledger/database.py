@@ -26,12 +26,19 @@ Insert = postgresql.Insert | sqlite.Insert
 class Database:
     """Transactions on one database; its troubles are SM704.
 
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL.
+    durable
+        What is committed survives a power cut on SQLite too, at the cost of one more wait for the disk.
+
     Raises
     ------
     LedgerError   SM704, the URL cannot be understood or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, durable: bool = False) -> None:
         with ledger_errors():
             parsed = sa.make_url(url)
             self._sqlite = parsed.get_backend_name() == "sqlite"
@@ -41,7 +48,7 @@ class Database:
                 parsed, pool_pre_ping=not self._sqlite, connect_args={"timeout": LONGEST_WAIT_S} if self._sqlite else {}
             )
         if self._sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "connect", _prepare_durable_sqlite if durable else _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_sqlite)
 
     def upgrade(self) -> None:
@@ -105,6 +112,13 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     cursor = connection.cursor()
     cursor.execute("pragma journal_mode=wal")
     cursor.execute("pragma synchronous=normal")
+    cursor.close()
+
+
+def _prepare_durable_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    _prepare_sqlite(connection, entry)
+    cursor = connection.cursor()
+    cursor.execute("pragma synchronous=full")
     cursor.close()
 
 

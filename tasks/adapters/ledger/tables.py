@@ -130,3 +130,52 @@ day_mean = sa.Table(
     sa.Column("value", sa.Double),
     sa.Column("readings", sa.Integer, nullable=False),
 )
+
+# One day of one administrative unit as alerts are decided on, since the time it was known. content: a UnitDay.
+alert_day = sa.Table(
+    "alert_day", metadata,
+    sa.Column("region_id", sa.Text, primary_key=True),
+    sa.Column("unit_id", sa.Text, primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("recorded", UtcTime, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
+)
+
+# What the recipients of a unit's alerts know: follows from the days and the messages. content: a Standing.
+alert_standing = sa.Table(
+    "alert_standing", metadata,
+    sa.Column("region_id", sa.Text, primary_key=True),
+    sa.Column("unit_id", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
+)
+
+# A message, in the order in which it was made. content: an AlertEvent.
+alert_event = sa.Table(
+    "alert_event", metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("region_id", sa.Text, nullable=False, index=True),
+    sa.Column("sent", UtcTime, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+)
+
+# The outbox: a message's way through one channel. What is sent together has one batch, fixed when it is first tried.
+alert_delivery = sa.Table(
+    "alert_delivery", metadata,
+    sa.Column("event_id", sa.Integer, sa.ForeignKey("alert_event.id"), primary_key=True),
+    sa.Column("channel", sa.Text, primary_key=True),
+    sa.Column("batch", sa.Text),
+    sa.Column("claimed_by", sa.Text),
+    sa.Column("claimed_until", UtcTime),
+    # Handing over has begun and its end is not known: it may have been received
+    sa.Column("doubtful_since", UtcTime),
+    sa.Column("sent_at", UtcTime),
+    sa.Column("receipt", sa.Text),
+    sa.Column("given_up_at", UtcTime),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("refusals", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("error_code", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("retry_at", UtcTime),
+    sa.Index("alert_delivery_open", "channel", "sent_at"),
+)
