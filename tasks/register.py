@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
-from sm_core.domain import LAYERS, ModelVersion
+import pandas as pd
+
+from sm_core.domain import LAYERS, ModelVersion, Record
 from sm_core.validation import SkillTable
 from tasks.adapters.files import write_text
 from tasks.policy import sm_task
-from tasks.train import StationTable, TrainingPlan, TrainingRecord
+from tasks.report_training import TrainingReport, training_html, training_text
+from tasks.training.examine import OFFSETS, Champion, Examination
+from tasks.training.promotion import (
+    PromotionDecision,
+    check,
+    decide,
+    decide_challenge,
+    decide_first,
+    paired_scores,
+)
+from tasks.training.provenance import provenance
+from tasks.training.records import DaysRef, StationTable, TrainingPlan, TrainingRecord
 from tasks.wiring import services
+
+__all__ = ["abandon_training", "decide", "finish_training", "open_training"]
+DECISION, KNOWN = "decision.json", "known.json"
+"""Documents of a training: what was decided, and the stations it knew."""
+
+
+class KnownStations(Record):
+    """Admitted days by station at a training, and the stations that were refused."""
+
+    days: dict[str, int]
+    refused: tuple[str, ...]
 
 
 @sm_task
@@ -20,84 +45,109 @@ def open_training(plan: TrainingPlan) -> str:
 
 
 @sm_task
+def abandon_training(run_id: str, error: str) -> None:
+    """Close the MLflow run of a training that failed, with its error."""
+    services().registry.fail_run(run_id, error)
+
+
+@sm_task
 def finish_training(
-    run_id: str, plan: TrainingPlan, stations: StationTable, models: tuple[ModelVersion, ...],
-    at_stations: SkillTable, against_truth: SkillTable | None,
+    run_id: str, plan: TrainingPlan, days: DaysRef, stations: StationTable, models: tuple[ModelVersion, ...],
+    at_stations: SkillTable, against_truth: SkillTable | None, examination: Examination, champion: Champion | None,
 ) -> TrainingRecord:
     """Decide whether the models serve, write the report, close the MLflow run."""
     here = services()
-    promoted, reason = decide(at_stations)
-    report = training_report(plan, stations, at_stations, against_truth, promoted, reason)
+    decision = decide_training(plan, models, at_stations, examination, champion)
+    made_of = provenance(plan, days, stations)
+    about = TrainingReport(run_id=run_id, plan=plan, stations=stations, decision=decision, at_stations=at_stations,
+                           against_truth=against_truth, examination=examination, provenance=made_of)
+    report = training_text(about)
     record = TrainingRecord(
-        run_id=run_id, plan=plan, models=models, promoted=promoted, reason=reason, at_stations=at_stations,
-        against_truth=against_truth, report=report,
+        run_id=run_id, plan=plan, models=models, promoted=decision.outcome == "promoted",
+        reason="; ".join(decision.reasons), decision=decision, at_stations=at_stations, against_truth=against_truth,
+        report=report,
     )
-    folder = here.reports / plan.region_id
-    write_text(folder / run_id / "report.md", report)
-    write_text(folder / run_id / "split.json", stations.split.model_dump_json(indent=1))
-    write_text(folder / run_id / "record.json", record.model_dump_json(indent=1))
-    here.registry.end_run(run_id, _metrics(at_stations, against_truth), _params(plan, stations), folder / run_id)
-    if promoted:
-        for model in models:
-            here.registry.promote(model)
-        write_text(folder / "latest.md", report)
+    folder = here.reports / plan.region_id / run_id
+    write_text(folder / "report.md", report)
+    write_text(folder / "report.html", training_html(about, here.registry.fetch(models[0])))
+    write_text(folder / "split.json", stations.frozen.model_dump_json(indent=1))
+    write_text(folder / DECISION, decision.model_dump_json(indent=1))
+    write_text(folder / KNOWN, KnownStations(days=stations.known, refused=tuple(stations.refused)).model_dump_json())
+    write_text(folder / OFFSETS, Path(examination.offsets).read_text(encoding="utf-8"))
+    write_text(folder / "provenance.json", made_of.model_dump_json(indent=1))
+    write_text(folder / "record.json", record.model_dump_json(indent=1))
+    here.registry.end_run(
+        run_id, _metrics(at_stations, against_truth, decision), made_of.params, folder,
+        {"outcome": decision.outcome, "reasons": record.reason, "data_fingerprint": made_of.fingerprint},
+    )
+    _put_in_place(plan, record, decision)
     return record
 
 
-def decide(at_stations: SkillTable) -> tuple[bool, str]:
-    """Whether a training may serve, by its skill at unseen stations.
-
-    In both layers its ubRMSE must be below that of the coarse field, and its RMSE not above the upper end of the
-    coarse field's interval. RMSE itself cannot decide: with a few dozen stations it is mostly their own offsets from
-    the square kilometre around them.
-    """
-    for layer in LAYERS:
-        coarse, corrected = at_stations.row("coarse", layer), at_stations.row("corrected", layer)
-        if not corrected.ubrmsd.value < coarse.ubrmsd.value:
-            return False, f"{layer}: ubRMSE {corrected.ubrmsd} at unseen stations, coarse field {coarse.ubrmsd}"
-        if not corrected.rmsd.value <= (coarse.rmsd.upper or coarse.rmsd.value):
-            return False, f"{layer}: RMSE {corrected.rmsd} at unseen stations, coarse field {coarse.rmsd}"
-    return True, "at unseen stations, ubRMSE below the coarse field's in both layers and RMSE within its interval"
-
-
-def training_report(
-    plan: TrainingPlan, stations: StationTable, at_stations: SkillTable, against_truth: SkillTable | None,
-    promoted: bool, reason: str,
-) -> str:
-    """What a reader wants to know of a training, in markdown."""
-    twin = against_truth is not None
-    lines = [
-        f"# Training of {plan.region_id}, learned up to {plan.training_days[-1]}", "",
-        f"Learned from {len(plan.training_days)} days ({plan.training_days[0]} to {plan.training_days[-1]}) and "
-        f"{len(stations.split.training)} stations; judged on {len(plan.judged_days)} later days "
-        f"({plan.judged_days[0]} to {plan.judged_days[-1]}) at {len(stations.split.held_out)} stations of blocks that "
-        f"no model saw ({len(stations.split.dropped)} stations in the buffer between are used for neither).",
-        f"{stations.files} station files; {100 * stations.rejected_share:.1f} % of the readings rejected by quality "
-        "control.", "",
-        f"{'In service' if promoted else 'NOT in service'}: {reason}.", "",
-        f"## At unseen stations{' (twin)' if twin else ''}", "",
-        "m³/m³; scores per station, averaged over stations, with 95 % bootstrap intervals over stations.", "",
-        str(at_stations), "",
-    ]
-    if against_truth is not None:
-        lines += ["## Against the known 1-km truth (twin)", "",
-                  "All land cells and judged days pooled. A simulation never proves real-world accuracy.", "",
-                  str(against_truth), ""]
-    return "\n".join(lines)
+def decide_training(
+    plan: TrainingPlan, models: tuple[ModelVersion, ...], at_stations: SkillTable, examination: Examination,
+    champion: Champion | None,
+) -> PromotionDecision:
+    """Against the champion at stations and on days that neither knows; without one, against the coarse field."""
+    if champion is None:
+        outcome, reasons = decide_first(at_stations, examination.checks)
+        return PromotionDecision(
+            outcome=outcome, reasons=reasons, against=None, champion=(), challenger=models,
+            judged_days=len(plan.judged_days), scores=(), checks=examination.checks,
+        )
+    taught = {name for model in models for name in model.training_stations}
+    apart = check("kept_apart", "training stations among those held out from the champion",
+                  len(taught & champion.held_out_stations), (0, 0), max(len(champion.held_out_stations), 1))
+    checks = (*examination.checks, apart)
+    if champion.days is None:
+        outcome, reasons = decide_first(at_stations, checks)
+        note = "the champion cannot be run by this version: judged against the coarse field"
+        return PromotionDecision(
+            outcome=outcome, reasons=(*reasons, note), against=champion.run_id, champion=champion.models,
+            challenger=models, judged_days=len(plan.judged_days), scores=(), checks=checks,
+        )
+    points = pd.read_parquet(examination.points)
+    unseen = points[~points["station_id"].isin(champion.training_stations)]
+    if examination.compared_from is not None:
+        unseen = unseen[unseen["day"] >= pd.Timestamp(examination.compared_from)]
+    scores = paired_scores(_stage(unseen, "champion"), _stage(unseen, "corrected"), unseen)
+    outcome, reasons = decide_challenge(scores, checks, at_stations)
+    return PromotionDecision(
+        outcome=outcome, reasons=reasons, against=champion.run_id, champion=champion.models, challenger=models,
+        judged_days=unseen["day"].nunique(), scores=scores, checks=checks,
+    )
 
 
-def _metrics(at_stations: SkillTable, against_truth: SkillTable | None) -> dict[str, float]:
+def _stage(points: pd.DataFrame, stage: str) -> pd.DataFrame:
+    columns = {f"{stage}.{layer}": layer for layer in LAYERS}
+    return points[["station_id", "day", *columns]].rename(columns=columns)
+
+
+def _put_in_place(plan: TrainingPlan, record: TrainingRecord, decision: PromotionDecision) -> None:
+    here = services()
+    noted = {
+        "outcome": decision.outcome, "reasons": record.reason, "as_of": plan.as_of.isoformat(),
+        "judged_against": decision.against or "coarse field",
+    }
+    for model in record.models:
+        here.registry.annotate(model.name, model.version, noted)
+        if decision.outcome == "promoted":
+            here.registry.promote(model)
+        elif decision.outcome == "shadow":
+            here.registry.shadow(model)
+    if decision.outcome == "promoted":
+        write_text(here.reports / plan.region_id / "latest.md", record.report)
+
+
+def _metrics(
+    at_stations: SkillTable, against_truth: SkillTable | None, decision: PromotionDecision
+) -> dict[str, float]:
     tables = {"stations": at_stations} | ({"truth": against_truth} if against_truth else {})
-    return {
+    skill = {
         f"{where}.{row.stage}.{row.layer}.{score}": getattr(row, score).value
         for where, table in tables.items() for row in table.rows
-        for score in ("pearson_r", "rmsd", "ubrmsd", "bias") if math.isfinite(getattr(row, score).value)
+        for score in ("pearson_r", "rmsd", "ubrmsd", "bias")
     }
-
-
-def _params(plan: TrainingPlan, stations: StationTable) -> dict[str, object]:
-    return {
-        "training_days": len(plan.training_days), "judged_days": len(plan.judged_days),
-        "first_day": plan.training_days[0], "last_day": plan.training_days[-1],
-        "training_stations": len(stations.split.training), "held_out_stations": len(stations.split.held_out),
-    }
+    gains = {f"gain.{s.layer}.{s.measure}": s.gain.value for s in decision.scores}
+    checks = {f"check.{c.check}": c.value for c in decision.checks if c.value is not None}
+    return {name: value for name, value in (skill | gains | checks).items() if math.isfinite(value)}

@@ -6,18 +6,27 @@ import datetime as dt
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from sm_core.domain import ModelKind, ModelVersion
+from sm_core.domain import ModelKind, ModelVersion, Record
 from sm_core.errors import ModelIntegrityError, ModelNotFoundError
 from tasks.adapters.mirror import sha256_of
 
-CHAMPION = "champion"
+Alias = Literal["champion", "shadow"]
+CHAMPION: Alias = "champion"
+TRAINED: tuple[ModelKind, ...] = ("downscaler", "corrector", "climatology")
+"""What one training makes, and what serves together."""
+DOCUMENTS = "documents"
 _ARTIFACT = "model"
+_SERVED = "served"
+"""Tag of a region's experiment: the trainings that served, the present one last."""
+_REMEMBERED = 100
 
 
 def directory_sha256(directory: Path) -> str:
@@ -27,8 +36,26 @@ def directory_sha256(directory: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+class Training(Record):
+    """A finished training as the registry knows it: what it made, what was decided, and what serves of it."""
+
+    run_id: str
+    name: str
+    ended: dt.datetime
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    models: tuple[ModelVersion, ...]
+    aliases: tuple[str, ...]
+    """Those that every one of its models has."""
+
+    @property
+    def as_of(self) -> dt.datetime:
+        """What was known then was learned from."""
+        return dt.datetime.fromisoformat(self.tags["as_of"])
+
+
 class ModelRegistry:
-    """Register, promote and fetch models of a region."""
+    """Register, promote, roll back and fetch models of a region."""
 
     def __init__(self, tracking_uri: str, artifacts: Path, cache: Path) -> None:
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -47,14 +74,24 @@ class ModelRegistry:
         )
         return str(self._client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
 
-    def end_run(self, run_id: str, metrics: dict[str, float], params: dict[str, object], documents: Path) -> None:
-        """Close a training run with its figures, parameters and documents (reports, splits)."""
+    def end_run(
+        self, run_id: str, metrics: Mapping[str, float], params: Mapping[str, object], documents: Path,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Close a training run with its figures, parameters, documents (reports, splits) and what was decided."""
         for key, value in params.items():
             self._client.log_param(run_id, key, value)
         for key, number in metrics.items():
             self._client.log_metric(run_id, key, number)
-        self._client.log_artifacts(run_id, str(documents), "documents")
+        for key, text in (tags or {}).items():
+            self._client.set_tag(run_id, key, text)
+        self._client.log_artifacts(run_id, str(documents), DOCUMENTS)
         self._client.set_terminated(run_id)
+
+    def fail_run(self, run_id: str, error: str) -> None:
+        """Close a training run that came to nothing."""
+        self._client.set_tag(run_id, "error", error)
+        self._client.set_terminated(run_id, "FAILED")
 
     def register(
         self, run_id: str, region_id: str, kind: ModelKind, directory: Path, *, trained_until: dt.date,
@@ -81,8 +118,97 @@ class ModelRegistry:
         return self._as_version(self._client.get_model_version(name, str(created.version)))
 
     def promote(self, version: ModelVersion) -> None:
-        """Let ``version`` serve from now on; this is also the roll-back."""
+        """Let ``version`` serve from now on; its training joins the history that a roll-back goes back in."""
+        region_id, kind = version.name.rsplit(".", 1)
+        if kind in TRAINED:
+            run_id = self.run_of(version)
+            served = self._served(region_id) or self._aliased(version.name)
+            if served[-1:] != [run_id]:
+                self._remember(region_id, [*served, run_id])
         self._client.set_registered_model_alias(version.name, CHAMPION, str(version.version))
+
+    def shadow(self, version: ModelVersion) -> None:
+        """Mark ``version`` as the one that might serve; nothing is made with it."""
+        self._client.set_registered_model_alias(version.name, "shadow", str(version.version))
+
+    def roll_back(self, region_id: str, reason: str) -> tuple[ModelVersion, ...]:
+        """Let all models that served before serve again; those that served until now are marked with the reason.
+
+        Raises
+        ------
+        ModelNotFoundError   SM501, nothing served before.
+        """
+        served = self._served(region_id)
+        if len(served) < 2:
+            raise ModelNotFoundError(f"region {region_id} has no earlier models to roll back to")
+        earlier = self._models_of(region_id, served[-2])
+        for version in earlier:
+            self._client.set_registered_model_alias(version.name, CHAMPION, str(version.version))
+        for version in self._models_of(region_id, served[-1]):
+            self.annotate(version.name, version.version, {"rolled_back": reason})
+        self._remember(region_id, served[:-1])
+        return earlier
+
+    def annotate(self, name: str, version: int, tags: Mapping[str, str]) -> None:
+        """Add tags to a model version."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(name, str(version), key, value)
+
+    def tags(self, version: ModelVersion) -> dict[str, str]:
+        """All that is noted of a version."""
+        return dict(self._client.get_model_version(version.name, str(version.version)).tags)
+
+    def run_of(self, version: ModelVersion) -> str:
+        """The training that made a version."""
+        return str(self._client.get_model_version(version.name, str(version.version)).run_id)
+
+    def trainings(self, region_id: str) -> tuple[Training, ...]:
+        """The finished trainings of a region, newest first."""
+        experiment = self._client.get_experiment_by_name(region_id)
+        if experiment is None:
+            return ()
+        runs = self._client.search_runs([experiment.experiment_id], "attributes.status = 'FINISHED'",
+                                        order_by=["attributes.end_time DESC"])
+        aliases = {kind: self._aliases(f"{region_id}.{kind}") for kind in TRAINED}
+        found = []
+        for run in runs:
+            models = self._models_of(region_id, run.info.run_id)
+            if len(models) == len(TRAINED):
+                named = [aliases[m.kind].get(m.version, frozenset()) for m in models]
+                found.append(Training(
+                    run_id=run.info.run_id, name=run.info.run_name,
+                    ended=dt.datetime.fromtimestamp(run.info.end_time / 1000, dt.UTC), tags=run.data.tags,
+                    metrics=run.data.metrics, models=models, aliases=tuple(sorted(frozenset.intersection(*named))),
+                ))
+        return tuple(found)
+
+    def in_service(self, region_id: str) -> Training:
+        """The training whose models serve.
+
+        Raises
+        ------
+        ModelNotFoundError   SM501, nothing was trained or promoted for the region.
+        """
+        run_id = self.run_of(self.champion(region_id, "corrector"))
+        for training in self.trainings(region_id):
+            if training.run_id == run_id:
+                return training
+        raise ModelNotFoundError(f"the training of region {region_id}'s models is not known any more", run=run_id)
+
+    def document(self, run_id: str, name: str) -> Path:
+        """A document of a training (report, decision, split), copied to this machine.
+
+        Raises
+        ------
+        ModelNotFoundError   SM501, the training has none of this name.
+        """
+        target = self._cache / DOCUMENTS / run_id
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            found = self._client.download_artifacts(run_id, f"{DOCUMENTS}/{name}", str(target))
+        except (MlflowException, OSError) as cause:
+            raise ModelNotFoundError(f"training {run_id} has no {name}") from cause
+        return Path(found)
 
     def champion(self, region_id: str, kind: ModelKind) -> ModelVersion:
         """The version that serves.
@@ -115,11 +241,42 @@ class ModelRegistry:
                                       version=version.version)
         return target
 
-    def _as_version(self, found: object) -> ModelVersion:
-        tags = found.tags  # type: ignore[attr-defined]
+    def _served(self, region_id: str) -> list[str]:
+        experiment = self._client.get_experiment_by_name(region_id)
+        return [] if experiment is None else list(json.loads(experiment.tags.get(_SERVED, "[]")))
+
+    def _remember(self, region_id: str, served: list[str]) -> None:
+        experiment = self._client.get_experiment_by_name(region_id)
+        if experiment is not None:
+            self._client.set_experiment_tag(experiment.experiment_id, _SERVED, json.dumps(served[-_REMEMBERED:]))
+
+    def _aliased(self, name: str) -> list[str]:
+        try:
+            return [str(self._client.get_model_version_by_alias(name, CHAMPION).run_id)]
+        except MlflowException:
+            return []
+
+    def _aliases(self, name: str) -> dict[int, frozenset[str]]:
+        try:
+            named = self._client.get_registered_model(name).aliases
+        except MlflowException:
+            return {}
+        found: dict[int, frozenset[str]] = {}
+        for alias, number in named.items():
+            found[int(number)] = found.get(int(number), frozenset()) | {alias}
+        return found
+
+    def _models_of(self, region_id: str, run_id: str) -> tuple[ModelVersion, ...]:
+        found = [self._as_version(one) for one in self._client.search_model_versions(f"run_id = '{run_id}'")]
+        named = {one.kind: one for one in sorted(found, key=lambda one: one.version)
+                 if one.name == f"{region_id}.{one.kind}"}
+        return tuple(named[kind] for kind in TRAINED if kind in named)
+
+    def _as_version(self, found: Any) -> ModelVersion:
+        tags = found.tags
         return ModelVersion(
-            name=found.name, kind=tags["kind"], version=int(found.version), sha256=tags["sha256"],  # type: ignore[attr-defined]
-            uri=found.source, trained_until=dt.date.fromisoformat(tags["trained_until"]),  # type: ignore[attr-defined]
+            name=found.name, kind=tags["kind"], version=int(found.version), sha256=tags["sha256"],
+            uri=found.source, trained_until=dt.date.fromisoformat(tags["trained_until"]),
             training_stations=tuple(json.loads(tags["training_stations"])),
             held_out_stations=tuple(json.loads(tags["held_out_stations"])),
         )

@@ -1,0 +1,1 @@
+"""Retraining: days prepared, stations collected, models trained and judged."""
