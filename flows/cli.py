@@ -22,6 +22,8 @@ from flows.entry import (
     progress,
     to_day,
 )
+from flows.model_commands import accuracy, deploy, models_app
+from flows.serve_command import serve
 from flows.source_commands import fetch, ledger_app, sources
 from flows.twin_commands import make_twin, simulated_providers, twin_app
 from sm_core.errors import SmError
@@ -29,7 +31,7 @@ from tasks.clock import utc_now
 
 if TYPE_CHECKING:
     from sm_core.domain import RunRecord
-    from tasks.train import TrainingRecord
+    from tasks.training.records import TrainingRecord
 
 app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown",
@@ -39,6 +41,10 @@ app = typer.Typer(
 )
 app.command()(fetch)
 app.command()(sources)
+app.command()(accuracy)
+app.command()(deploy)
+app.command()(serve)
+app.add_typer(models_app, name="models")
 app.add_typer(twin_app, name="twin")
 app.add_typer(ledger_app, name="ledger")
 
@@ -191,7 +197,7 @@ def _run_day(region_id: str, day: dt.date, as_of: dt.datetime | None) -> RunReco
 def _train(region_id: str, start: dt.date | None, end: dt.date | None, every: int) -> TrainingRecord:
     with progress(f"Training {region_id}; first start of Prefect takes a moment"):
         from flows.retrain import retrain
-        from tasks.train import TrainingRequest
+        from tasks.training.records import TrainingRequest
 
         return retrain(TrainingRequest(region_id=region_id, start=start, end=end, every_days=every, as_of=utc_now()))
 

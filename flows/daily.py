@@ -6,10 +6,11 @@ from prefect import flow
 
 from sm_core.domain import DailyRequest, RunRecord
 from sm_core.errors import SmError
+from tasks.alert import issue_alerts
 from tasks.assess import assess_day
 from tasks.correct import correct_day
 from tasks.downscale import downscale_day, feature_day
-from tasks.drought import drought_day
+from tasks.drought import drought_day, report_drought
 from tasks.fuse import fuse_day
 from tasks.grid import grid_inputs
 from tasks.inputs import fetch_inputs, resolve_inputs
@@ -45,6 +46,8 @@ def _make(run: Run) -> RunRecord:
         stand_ins = resolve_stand_ins(request.region_id)
         inputs = run.resolved(resolve_inputs(request, stand_ins), serving)
     if not inputs.missing and (item := already_published(request.region_id, inputs, run.models)):
+        with run.step("alert"):                              # what a run that was cut off had still to tell
+            issue_alerts(request.day, request.region_id)
         return run.close("unchanged", item)
     with run.step("grid"):
         while (gridded := grid_inputs(inputs)).rejected:     # unreadable files are quarantined; the next best serve
@@ -66,4 +69,8 @@ def _make(run: Run) -> RunRecord:
         return run.close("withheld")
     with run.step("publish"):
         item = publish_day(inputs, run.models, fields, gate)
+    with run.step("report"):
+        report_drought(item, fields)
+    with run.step("alert"):
+        issue_alerts(request.day, request.region_id)
     return run.close("published", item)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WINDOW = dt.timedelta(days=30)
 """Stations are fetched again so far back: their values are revised."""
-LEAST_WIDTH = 130
+LEAST_WIDTH = 145
 """The table keeps its columns where there is no terminal, or a narrow one."""
 STATE_STYLES = {"fresh": "green", "late": "yellow", "degraded": "bold red", "ended": "dim", "unseen": "magenta"}
 
@@ -86,13 +86,21 @@ def upgrade(data: DataOption = None) -> None:
 def _table(rows: Sequence[SourceRow]) -> Table:
     from rich.table import Table
 
-    table = Table("source", "role", "every", "newest day", "published", "last contact", "state", "failures")
+    table = Table("source", "role", "every", "newest day", "published", "latency", "last contact", "state", "failures")
     for row in rows:
         published, contact = (f"{when:%Y-%m-%d %H:%M}" if when else "–"
                               for when in (row.newest_published, row.last_contact))
         failures = f"{row.failures} {row.error_code}" if row.failures else "0"
         table.add_row(
-            row.source_id, row.role, f"{row.cadence_days} d", str(row.newest_day or "–"), published, contact,
+            row.source_id, row.role, f"{row.cadence_days} d", str(row.newest_day or "–"), published,
+            _latency(row), contact,
             f"[{STATE_STYLES[row.state]}]{row.state}[/]", failures,
         )
     return table
+
+
+def _latency(row: SourceRow) -> str:
+    """As measured, and as declared."""
+    seen, said = (f"{days:g}" if days is not None else "–" for days in (
+        row.latency_days if row.latency_days is None else round(row.latency_days, 1), row.declared_latency_days))
+    return f"{seen} ({said}) d" if (seen, said) != ("–", "–") else "–"

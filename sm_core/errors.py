@@ -58,6 +58,16 @@ class ArchiveNotFoundError(ConfigError):
     remedy = "Point --archive at a folder with granules under their providers' file names."
 
 
+class AlertRulesError(ConfigError):
+    code = "SM106"
+    remedy = "Correct the alert rules at the key that is named; deployments/alerts.yaml is an example."
+
+
+class RequestError(ConfigError):
+    code = "SM107"
+    remedy = "Ask for what /openapi.json describes, within the limits that the message names."
+
+
 class SourceError(SmError):
     """SM2xx: what a provider delivered cannot be used."""
 
@@ -189,6 +199,11 @@ class TooFewSamplesError(ModelError):
     remedy = "Extend the training period, or add stations, until the named minimum is reached."
 
 
+class LeakError(ModelError):
+    code = "SM505"
+    remedy = "The model could have seen what it is judged on: remove what the message names, or widen the buffer."
+
+
 class PublishError(SmError):
     """SM7xx: storing and publishing."""
 
@@ -214,3 +229,25 @@ class DiskQuotaError(PublishError):
 class LedgerError(PublishError):
     code = "SM704"
     remedy = "The ledger cannot be used: check SM_LEDGER_URL, the database's health, and `sm-daily ledger upgrade`."
+
+
+class DeliveryError(PublishError):
+    code = "SM705"
+    transient = True
+    remedy = "Alerts wait in the outbox and are sent by the next run: check the channel's host and settings."
+
+
+class DeliveryRefusedError(PublishError):
+    code = "SM706"
+    remedy = "The receiver refuses the alert: correct the channel's address or credentials in the settings."
+
+
+class NotPublishedError(PublishError):
+    code = "SM707"
+    remedy = "Ask for a region, day, revision, layer or file that /api/regions and its days list."
+
+
+class BusyError(PublishError):
+    code = "SM708"
+    transient = True
+    remedy = "The page serves as many requests as it can: ask again in a moment, fewer at a time."

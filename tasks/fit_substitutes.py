@@ -34,7 +34,7 @@ from tasks.adapters.scratch import load, load_field
 from tasks.grid import GranuleError, daily_mean_raster, grid_granules
 from tasks.policy import sm_task
 from tasks.substitute import STATES, fine_image
-from tasks.train import COARSE_ROLES
+from tasks.training.records import COARSE_ROLES
 from tasks.wiring import services
 
 _log = logging.getLogger(__name__)

@@ -22,6 +22,8 @@ class SourceRow(Record):
     cadence_days: int
     newest_day: dt.date | None
     newest_published: dt.datetime | None
+    latency_days: float | None
+    declared_latency_days: float | None
     last_contact: dt.datetime | None
     state: State
     due: dt.date | None
@@ -51,7 +53,8 @@ def _row(declared: Source, role: str, ledger: Ledger, ended: bool, now: dt.datet
     contacts = [when for when in (health.last_success, health.last_failure) if when is not None]
     return SourceRow(
         source_id=declared.source_id, role=role, cadence_days=declared.cadence_days, newest_day=newest,
-        newest_published=health.newest_published, last_contact=max(contacts, default=None), state=alive.state,
+        newest_published=health.newest_published, latency_days=health.latency_days,
+        declared_latency_days=declared.latency_days, last_contact=max(contacts, default=None), state=alive.state,
         due=alive.due, failures=health.failures, error_code=health.error_code,
         remedy=_remedy_of(health.error_code) or alive.remedy,
     )

@@ -15,6 +15,7 @@ from tasks.adapters.runs import RunLog
 from tasks.adapters.scratch import Scratch
 from tasks.clock import utc_now
 from tasks.settings import Settings, load_settings
+from tasks.settings_alerts import load_alert_settings
 from tasks.settings_sources import SourceSettings, load_source_settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sm_core.publishing import ProductStore
     from tasks.adapters.fetch.synchronise import Synchroniser
     from tasks.adapters.ledger import Ledger
+    from tasks.adapters.notify.office import AlertOffice
     from tasks.adapters.registry import ModelRegistry
 
 
@@ -63,6 +65,13 @@ class Services:
 
         downloader = Downloader(Store(self.settings.data / "fetched"), round(self.settings.archive_quota_gb * 1e9))
         return Synchroniser(self.ledger, downloader, lambda: open_clients(self.sources, utc_now), utc_now)
+
+    @cached_property
+    def alerts(self) -> AlertOffice:
+        from tasks.adapters.notify.configured import open_office
+
+        return open_office(load_alert_settings(), self.sources, self.settings.ledger_database,
+                           self.settings.data / "alerts", utc_now)
 
     @cached_property
     def checksums(self) -> ChecksumIndex:

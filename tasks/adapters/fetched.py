@@ -54,7 +54,7 @@ class Fetched:
         as_of: dt.datetime | None = None,
     ) -> None:
         """Fetch what there is of these. A source that cannot be had now is told of, and its days remain gaps."""
-        if not periods or (as_of is not None and as_of < self._now() - LIVE):
+        if not periods or self._replayed(as_of):
             return
         for rejection in self._quarantine.rejections():
             self._ledger.distrust(rejection.granule.sha256, rejection.error_code, rejection.message, self._now())
@@ -72,11 +72,17 @@ class Fetched:
         known = self._ledger.granules(self._now() if as_of is None else self._ledger.known_until(as_of))
         return tuple(granule for granule in known if granule.source_id not in STATION_SOURCES)
 
-    def station_files(self) -> tuple[Path, ...]:
-        """Those of the period that was prepared last, fetched now, and all that were fetched before."""
-        if self._stations_wanted:
+    def station_files(self, as_of: dt.datetime | None = None) -> tuple[Path, ...]:
+        """Those of the period that was prepared last, fetched now, and all that were fetched before.
+
+        Of a replay, those that were known then.
+        """
+        if self._stations_wanted and not self._replayed(as_of):
             self._tell(self._synchroniser.fetch(self._stations_wanted))
-        held = self._ledger.granules(self._now(), STATION_SOURCES)
+            if as_of is not None:
+                self._ledger.serve(as_of, self._now())
+        known = self._now() if as_of is None else self._ledger.known_until(as_of)
+        held = self._ledger.granules(known, STATION_SOURCES)
         return tuple(sorted(Path(granule.uri) for granule in held))
 
     def coverage(self, source_ids: Sequence[str]) -> tuple[dt.date, dt.date]:
@@ -91,6 +97,9 @@ class Fetched:
 
     def truth(self, day: dt.date) -> xr.Dataset | None:
         return truth_of(self.root, day)
+
+    def _replayed(self, as_of: dt.datetime | None) -> bool:
+        return as_of is not None and as_of < self._now() - LIVE
 
     def _tell(self, reports: Sequence[SourceReport]) -> None:
         for report in reports:

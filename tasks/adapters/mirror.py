@@ -40,8 +40,8 @@ class Archive(Protocol):
     def granules(self, as_of: dt.datetime | None = None) -> tuple[Granule, ...]:
         """Every granule of the archive, all editions; or what was in use at ``as_of``, where that is known."""
 
-    def station_files(self) -> tuple[Path, ...]:
-        """Every station file."""
+    def station_files(self, as_of: dt.datetime | None = None) -> tuple[Path, ...]:
+        """Every station file; or those that were known at ``as_of``, where that is known."""
 
     def coverage(self, source_ids: Sequence[str]) -> tuple[dt.date, dt.date]:
         """First and last day of the first of these sources that is there."""
@@ -70,7 +70,7 @@ class Mirror:
             raise ArchiveNotFoundError(f"no granule with a known provider's file name below {self.root}")
         return found
 
-    def station_files(self) -> tuple[Path, ...]:
+    def station_files(self, as_of: dt.datetime | None = None) -> tuple[Path, ...]:
         return tuple(sorted(Path(g.uri) for g in self._known() if g.source_id in STATION_SOURCES))
 
     def coverage(self, source_ids: Sequence[str]) -> tuple[dt.date, dt.date]:

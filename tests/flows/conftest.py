@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from tasks.adapters.registry import ModelRegistry
 from tasks.register import TrainingRecord
@@ -48,7 +49,22 @@ def sm_daily(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder = tmp_path_factory.mktemp("small")
+    """Made once for all processes that tests run in; each has its own copy."""
+    own = tmp_path_factory.mktemp("small")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    original = shared / "small-original"
+    with FileLock(shared / "small.lock"):
+        if not (original / "done").is_file():
+            make_and_train(original)
+            (original / "done").touch()
+    shutil.copytree(original, own, dirs_exist_ok=True)
+    return Trained(own / "small.yaml", own / "archive", own / "data")
+
+
+def make_and_train(folder: Path) -> None:
+    folder.mkdir()
     region = folder / "small.yaml"
     declared = yaml.safe_load((ROOT / "deployments" / "regions" / "demo.yaml").read_text(encoding="utf-8"))
     declared |= {
@@ -63,7 +79,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     learned = small.run("train", "--every", "10")
     assert learned.returncode == 0, learned.stderr + learned.stdout
     put_in_service(small.data)
-    return small
 
 
 def put_in_service(data: Path) -> None:

@@ -290,3 +290,14 @@ def test_the_order_of_a_listing_does_not_matter(
     ledger.record(listings[cut:], at(1))
     assert to_fetch(ledger, 1) == [(listed(1, 2).name, "1"), (listed(2, 1).name, "3")]
     ledger.close()
+
+
+def test_latency_is_measured_from_first_editions(ledger: Ledger) -> None:
+    """Days 1 to 3 of 2019 are published 2, 4 and 9 days after their end; a reprocessing much later changes nothing."""
+    def published(day: int, after: float, revision: str = "1") -> Listed:
+        when = dt.datetime(2019, 1, 1, tzinfo=dt.UTC) + dt.timedelta(days=day + after)
+        return listed(day, revision=revision, published=when)
+
+    assert ledger.health(SOURCE, at(9)).latency_days is None
+    ledger.record([published(1, 2), published(2, 4), published(3, 9), published(3, 300, "2")], at(1))
+    assert ledger.health(SOURCE, at(9)).latency_days == pytest.approx(4)
