@@ -73,7 +73,7 @@ def check_neighbours(series: Sequence[StationSeries]) -> tuple[StationSeries, ..
     for one, own, near, shifted in zip(checked, daily.values, neighbours, shifts, strict=True):
         days = one.values.index.to_numpy().astype("datetime64[D]")
         position = (days - daily.first).astype(np.int64)
-        marks = _judged(own, daily.values[near]) if len(near) >= LEAST_NEIGHBOURS else {}
+        marks = _judged(own, daily.values[near]) if len(near) >= LEAST_NEIGHBOURS and own.size else {}
         by_reading = {code: mark[position] for code, mark in marks.items()} | {"CLOCK": shifted}
         result.append(_with_codes(one, by_reading))
     return tuple(result)

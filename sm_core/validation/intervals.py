@@ -90,4 +90,4 @@ def rmsd_interval(bias: float, ubrmsd: float, n_mean: float, n_square: float, *,
         return math.sqrt(square), math.sqrt(square)
     freedom = 2 * square**2 / variance
     lower, upper = (stats.chi2.ppf((1 + side * level) / 2, freedom) for side in (1, -1))
-    return math.sqrt(square * freedom / lower) if lower > 0 else math.inf, math.sqrt(square * freedom / upper)
+    return math.sqrt(square * freedom / lower), math.sqrt(square * freedom / upper) if upper > 0 else math.inf

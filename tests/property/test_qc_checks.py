@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sm_core.domain import Station
@@ -53,6 +53,7 @@ def test_the_calendar_does_not_matter(values, days):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(VALUES, max_size=6))
+@example(records=[[], [], [], []])
 def test_neighbours_only_add(records):
     alone = [check_series(series(values, 6, {}, number)) for number, values in enumerate(records)]
     together = check_neighbours(alone)
