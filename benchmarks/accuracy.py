@@ -14,16 +14,22 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import xarray as xr
 
-from sm_core.correction import CorrectionDay, CorrectionParams, Corrector, correct
+from sm_core.correction import CorrectionDay, CorrectionParams, Corrector, correct, training
 from sm_core.correction import train as train_correction
+from sm_core.correction.design import filled
+from sm_core.correction.network import CorrectionNet
+from sm_core.correction.samples import Samples
 from sm_core.domain import LAYERS, Region, load_region
 from sm_core.downscaling import Downscaler, DownscalingParams, TrainingDay, downscale
 from sm_core.downscaling import train as train_downscaling
@@ -115,12 +121,12 @@ def downscaled_days(world: World, learned: Callable[[PreparedDay], bool], params
                     conserve: bool = True) -> dict[pd.Timestamp, xr.Dataset]:
     """All days downscaled by a model that learned from some of them."""
     model: Downscaler = train_downscaling(
-        (TrainingDay(d.day, load(d.features), coarse_sm(d.gridded).isel(time=[-1])) for d in world.days if learned(d)),
+        (TrainingDay(d.day, features_of(d), coarse_sm(d.gridded).isel(time=[-1])) for d in world.days if learned(d)),
         world.region.grid, params,
     )
 
     def made(day: PreparedDay) -> xr.Dataset:
-        features = load(day.features)
+        features = features_of(day)
         if not conserve:
             return model.predict(features)
         return downscale(features, coarse_sm(day.gridded).isel(time=[-1]), model, world.region.grid)
@@ -133,7 +139,7 @@ def corrector_of(world: World, division: Division, fine: dict[pd.Timestamp, xr.D
     """What the training rows of a division teach."""
     rows = world.stations[division.training]
     days = [d for d in world.days if pd.Timestamp(d.day) in set(rows["day"])]
-    return train_correction((CorrectionDay(d.day, load(d.features), fine[pd.Timestamp(d.day)]) for d in days), rows,
+    return train_correction((CorrectionDay(d.day, features_of(d), fine[pd.Timestamp(d.day)]) for d in days), rows,
                             world.region.grid, params)
 
 
@@ -142,7 +148,7 @@ def predictions(world: World, division: Division, fine: dict[pd.Timestamp, xr.Da
     """The corrected field in the judged rows, with its spread, and the fields of the judged days."""
     judged = world.stations[division.judged]
     wanted = set(judged["day"])
-    fields = {pd.Timestamp(d.day): correct(fine[pd.Timestamp(d.day)], load(d.features), corrector)
+    fields = {pd.Timestamp(d.day): correct(fine[pd.Timestamp(d.day)], features_of(d), corrector)
               for d in world.days if pd.Timestamp(d.day) in wanted}
     times = pd.DatetimeIndex(sorted(fields), name="time")
     together = xr.concat([fields[time] for time in times], dim=times, combine_attrs="override")
@@ -158,7 +164,10 @@ def predictions(world: World, division: Division, fine: dict[pd.Timestamp, xr.Da
 
 def accuracy_report(worlds: Iterable[World]) -> None:
     """Tables over all worlds: stations of all are judged together, each by models of its own world."""
-    parts = [one_world(world) for world in worlds]
+    report([one_world(world) for world in worlds])
+
+
+def report(parts: Sequence[Part]) -> None:
     table = pd.concat([part.table for part in parts], ignore_index=True)
     made = joined([part.divisions for part in parts], [len(part.table) for part in parts])
     stages = {name: pd.concat([part.stages[name] for part in parts], ignore_index=True) for name in parts[0].stages}
@@ -228,7 +237,8 @@ def one_world(world: World) -> Part:
 
 def with_station_effects(values: pd.DataFrame, corrector: Corrector) -> pd.DataFrame:
     """The corrected value plus what the model knows of a sensor that it saw: never part of a map."""
-    effects = np.array([corrector.station_effect(name) for name in values["station_id"].astype(str)])
+    known = {name: corrector.station_effect(name) for name in corrector.config.station_ids}
+    effects = np.array([known.get(name, (0.0, 0.0)) for name in values["station_id"].astype(str)])
     return values.assign(**{layer: values[layer] + effects[:, index] for index, layer in enumerate(LAYERS)})
 
 
@@ -241,6 +251,11 @@ def against_truth(world: World, fine: xr.Dataset, fields: dict[pd.Timestamp, xr.
     return json.loads(truth_skill(stages, world.truth(days), nesting).model_dump_json())
 
 
+@lru_cache(maxsize=128)
+def features_of(day: PreparedDay) -> xr.Dataset:
+    return load(day.features)
+
+
 def stacked(days: Iterable[PreparedDay], field: Callable[[PreparedDay], xr.Dataset]) -> xr.Dataset:
     chosen = list(days)
     times = pd.DatetimeIndex([pd.Timestamp(day.day) for day in chosen], name="time")
@@ -248,7 +263,7 @@ def stacked(days: Iterable[PreparedDay], field: Callable[[PreparedDay], xr.Datas
 
 
 def covariates_of(world: World, table: pd.DataFrame) -> pd.DataFrame:
-    features = load(world.days[0].features)
+    features = features_of(world.days[0])
     row, column = cell_of(table["lon"], table["lat"], world.region.grid)
     return pd.DataFrame({name: features[name].values[row, column] for name in ("clay", "sand")})
 
@@ -333,11 +348,11 @@ def ablated(world: World) -> dict[str, dict[str, tuple[float, float, float]]]:
     division = both_divisions(world.stations, DESIGNS)[0]
     early = set(world.stations["day"][division.training])
     whole, correction = DownscalingParams(), CorrectionParams()
-    unfused = without(whole.features), without(correction.features)
+    unfused = {"linear": without(whole.linear), "trees": without(whole.trees)}
     variants: dict[str, tuple[DownscalingParams | None, bool, CorrectionParams | None]] = {
         "nothing": (whole, True, correction),
-        "fused NDVI and LST": (whole.model_copy(update={"features": unfused[0]}), True,
-                               correction.model_copy(update={"features": unfused[1]})),
+        "fused NDVI and LST": (whole.model_copy(update=unfused), True, correction.model_copy(update={
+            "features": without(correction.features), "dynamic": without(correction.dynamic)})),
         "downscaling": (None, True, correction),
         "residual (coarse means not restored)": (whole, False, correction),
         "correction": (whole, True, None),
@@ -352,10 +367,52 @@ def ablated(world: World) -> dict[str, dict[str, tuple[float, float, float]]]:
             made[key] = coarse_days(world) if params is None else downscaled_days(
                 world, lambda day: pd.Timestamp(day.day) in early, params, conserve=conserve)
         results[name] = scored(world, division, made[key], tuned)
+    with unfrozen():
+        results[UNFROZEN] = scored(world, division, made[whole.model_dump_json(), True], correction)
     return results
 
 
-CORRECTION_ABLATIONS: dict[str, dict[str, object]] = {}
+CORRECTION_ABLATIONS: dict[str, dict[str, object]] = {
+    "pre-training (a body as it was drawn)": {"pretrain_epochs": 0},
+    "spatial context (kernels of one cell)": {"kernel": 1},
+    "the network": {"channels": 0},
+    "products of departures": {"pairs": False},
+}
+UNFROZEN = "correction: freezing (the body learns at stations too)"
+UNFROZEN_EPOCHS, UNFROZEN_RATE, UNFROZEN_BATCH = 4, 1e-3, 256
+
+
+@contextmanager
+def unfrozen() -> Iterator[None]:
+    """Trainings inside go on with the body at the training stations before the head is found."""
+    frozen = training._pretrain
+
+    def thawed(network: CorrectionNet, samples: Samples, params: CorrectionParams) -> float:
+        rmsd = frozen(network, samples, params)
+        rows, columns = (samples.stations[name].to_numpy()[samples.station] for name in ("row", "column"))
+        around = samples.usual.around(rows, columns, network.radius).features
+        inputs = torch.from_numpy(samples.norm.inputs(filled(samples.patches, around, samples.norm)))
+        residual = pd.DataFrame(samples.observed - samples.fine)
+        departure = residual - residual.groupby(samples.station).transform("mean")
+        target = torch.from_numpy(departure.to_numpy(np.float32).copy())
+        known = torch.isfinite(target)
+        target = torch.nan_to_num(target) / target[known].std()
+        head = torch.nn.Conv2d(params.channels, len(LAYERS), 1)
+        optimiser = torch.optim.AdamW([*network.parameters(), *head.parameters()], lr=UNFROZEN_RATE,
+                                      weight_decay=params.weight_decay)
+        for _ in range(UNFROZEN_EPOCHS):
+            for part in torch.split(torch.randperm(len(inputs)), UNFROZEN_BATCH):
+                error = (((head(network.hidden(inputs[part]))[..., 0, 0] - target[part]) ** 2) * known[part]).mean()
+                optimiser.zero_grad()
+                torch.autograd.backward(error)
+                optimiser.step()
+        return rmsd
+
+    training._pretrain = thawed
+    try:
+        yield
+    finally:
+        training._pretrain = frozen
 
 
 def without(features: Sequence[str]) -> tuple[str, ...]:
@@ -364,7 +421,7 @@ def without(features: Sequence[str]) -> tuple[str, ...]:
 
 def coarse_days(world: World) -> dict[pd.Timestamp, xr.Dataset]:
     def with_attributes(day: PreparedDay) -> xr.Dataset:
-        return world.coarse(day, "bilinear").assign_attrs(load(day.features).attrs)
+        return world.coarse(day, "bilinear").assign_attrs(features_of(day).attrs)
 
     return {pd.Timestamp(day.day): with_attributes(day) for day in world.days}
 

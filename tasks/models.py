@@ -20,12 +20,7 @@ def resolve_models(region_id: str) -> tuple[ModelVersion, ...]:
     ModelNotFoundError   SM501, the region has not been trained.
     """
     services().region(region_id)
-    registry = services().registry
-    return (
-        registry.champion(region_id, "downscaler"),
-        registry.champion(region_id, "corrector"),
-        registry.champion(region_id, "climatology"),
-    )
+    return services().registry.serving(region_id)
 
 
 @sm_task

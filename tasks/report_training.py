@@ -12,6 +12,7 @@ import pandas as pd
 
 from sm_core.domain import LAYERS, Layer, Record
 from sm_core.downscaling import Downscaler
+from sm_core.downscaling.model import TIERS, LayerFit
 from sm_core.validation import SkillTable, station_metrics
 from tasks import report_training_figures as figures
 from tasks.training.examine import Examination
@@ -232,11 +233,23 @@ def _half_width(points: pd.DataFrame, layer: Layer, nominal: float) -> pd.Series
 
 
 def _importance(downscaler: Path) -> Iterable[str]:
-    for (layer, tier), booster in Downscaler.load(downscaler).boosters.items():
+    model = Downscaler.load(downscaler)
+    yield ('<p class="note">The estimate is a linear part, whose signs are known from physics, and trees for what it '
+           "leaves. An effect is m³/m³ for one unit of the feature; 0: the data did not ask for it with that sign.</p>")
+    yield _rows(("layer", "tier", "skill at unseen cells and days", "linear effects"),
+                ((TITLES[fit.layer], fit.tier, f"{fit.validation_skill:.2f}", _effects(model, fit))
+                 for fit in model.spec.fits))
+    for (layer, tier), booster in model.boosters.items():
         gain = np.asarray(booster.feature_importance("gain"), np.float64)
         total = float(gain.sum()) or 1.0
         shares = {name: float(value) / total for name, value in zip(booster.feature_name(), gain, strict=True)}
         yield figures.bars(f"{TITLES[layer]}, tier {tier}: share of the gain in its trees", shares)
+
+
+def _effects(model: Downscaler, fit: LayerFit) -> str:
+    tier = next(tier for tier in TIERS if tier.name == fit.tier)
+    named = zip(tier.of(model.spec.params.linear), fit.effects, strict=True)
+    return ", ".join(f"{name} {effect:+.2g}" for name, effect in named)
 
 
 def _provenance(about: TrainingReport) -> str:

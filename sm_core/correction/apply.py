@@ -41,8 +41,8 @@ def correct(fine: xr.Dataset, features: xr.Dataset, corrector: Corrector) -> xr.
     Returns
     -------
     Dataset (y, x): both layers [m3 m-3] inside the valid range, ``<layer>_spread`` (1 sigma) and
-    ``<layer>_halfwidth_90`` [m3 m-3], and ``flag`` (uint8, see CORRECTION_FLAGS). Where trust is none, the layers equal
-    ``fine`` exactly.
+    ``<layer>_halfwidth_90`` [m3 m-3], ``flag`` (uint8, see CORRECTION_FLAGS), and ``station_km``, the distance from the
+    nearest training station. Where trust is none, the layers equal ``fine`` exactly.
 
     Raises
     ------
@@ -59,7 +59,8 @@ def correct(fine: xr.Dataset, features: xr.Dataset, corrector: Corrector) -> xr.
     params = corrector.config.params
     raw = np.stack([features[name].values for name in params.features]).astype(np.float32)
     field = np.stack([fine[layer].values for layer in LAYERS]).astype(np.float32)
-    trust = corrector.trust(raw, *lonlat(features["x"].values, features["y"].values, features.attrs["crs"]))
+    where = lonlat(features["x"].values, features["y"].values, features.attrs["crs"])
+    trust = corrector.trust(raw, *where)
     change = trust * _predict(raw, field, corrector)
     variables: dict[str, tuple[tuple[str, str], NDArray[np.generic], dict[str, str]]] = {}
     for index, (layer, fit) in enumerate(zip(LAYERS, corrector.config.fits, strict=True)):
@@ -70,6 +71,7 @@ def correct(fine: xr.Dataset, features: xr.Dataset, corrector: Corrector) -> xr.
             variables[f"{layer}_{name}"] = (("y", "x"), width, {"units": "1"})
     known_any: NDArray[np.bool_] = np.logical_or.reduce(np.isfinite(field))
     variables["flag"] = (("y", "x"), _flags(trust, known_any), {})
+    variables["station_km"] = (("y", "x"), corrector.station_km(*where).astype(np.float32), {"units": "km"})
     return xr.Dataset(variables, {"y": fine["y"], "x": fine["x"]}, dict(fine.attrs))
 
 

@@ -67,7 +67,7 @@ def context(network: CorrectionNet, dynamic: F32, usual: F32, norm: Normalisatio
 
     (…, dynamic features, h, w), (…, features, h, w) → (…, channels, h − 2 radius, w − 2 radius)
     """
-    today = _batch(norm.inputs(_filled(dynamic, usual, norm)))
+    today = _batch(norm.inputs(filled(dynamic, usual, norm)))
     always = _batch(norm.inputs(usual))
     departure: F32 = (network.hidden(today) - network.hidden(always)).numpy()
     return departure.reshape(*dynamic.shape[:-3], *departure.shape[-3:])
@@ -82,7 +82,8 @@ def _batch(values: F32) -> Tensor:
     return torch.from_numpy(values.reshape(-1, *values.shape[-3:]))
 
 
-def _filled(dynamic: F32, usual: F32, norm: Normalisation) -> F32:
+def filled(dynamic: F32, usual: F32, norm: Normalisation) -> F32:
+    """All features of a day: the dynamic ones where they are known, what is usual elsewhere. (…, features, h, w)"""
     result = np.broadcast_to(usual, (*dynamic.shape[:-3], *usual.shape[-3:])).copy()
     today = result[..., norm.dynamic_index, :, :]
     result[..., norm.dynamic_index, :, :] = np.where(np.isfinite(dynamic), dynamic, today)

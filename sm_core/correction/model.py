@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from scipy.spatial import KDTree
 
 from sm_core.correction.design import groups
-from sm_core.correction.network import CorrectionNet
+from sm_core.correction.network import CorrectionNet, reach
 from sm_core.correction.samples import Normalisation, Usual
 from sm_core.domain import Layer, Record
 from sm_core.errors import ModelIntegrityError, ModelNotFoundError
@@ -78,6 +78,11 @@ class CorrectionParams(Record):
     valid_range: tuple[float, float] = (0.0, 0.6)
     seed: int = 0
     num_threads: int = 1
+
+    @property
+    def radius(self) -> int:
+        """Cells that a station's patch reaches from the station's own."""
+        return reach(self.channels, self.blocks, self.kernel)
 
 
 class LayerFit(Record):
@@ -180,10 +185,15 @@ class Corrector:
         ``domain_margin_sd`` standard deviations (Euclidean, over ``domain_features``) outside.
         """
         params = self.config.params
+        beyond = (self.station_km(lon, lat) - params.trust_km) / (2 * params.trust_km)
+        return (_step_down(beyond) * _step_down(self._outside(features) / params.domain_margin_sd)).astype(np.float32)
+
+    def station_km(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance of cell centres [degrees] from the nearest training station [km]. (y, x)"""
         stations = unit_vectors(self.config.station_lon, self.config.station_lat)
         chord, _ = KDTree(stations).query(unit_vectors(lon.ravel(), lat.ravel()))
-        beyond = (chord_to_km(chord).reshape(lon.shape) - params.trust_km) / (2 * params.trust_km)
-        return (_step_down(beyond) * _step_down(self._outside(features) / params.domain_margin_sd)).astype(np.float32)
+        distance: NDArray[np.float64] = chord_to_km(chord).reshape(lon.shape)
+        return distance
 
     def save(self, directory: Path) -> None:
         """Write ``weights.safetensors`` and ``config.json`` into an existing directory."""

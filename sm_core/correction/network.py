@@ -26,6 +26,11 @@ class ResidualBlock(nn.Module):
         return nn.functional.gelu(kept + change)
 
 
+def reach(channels: int, blocks: int, kernel: int) -> int:
+    """Cells that the body looks at on every side of its own."""
+    return (1 + 2 * blocks) * (kernel // 2) if channels else 0
+
+
 class CorrectionNet(nn.Module):
     """A body that is pre-trained to predict the soil-moisture field, and a head that corrects it.
 
@@ -50,7 +55,7 @@ class CorrectionNet(nn.Module):
     def __init__(self, inputs: int, channels: int, blocks: int, kernel: int, columns: int) -> None:
         super().__init__()
         self.channels = channels
-        self.radius = (1 + 2 * blocks) * (kernel // 2) if channels else 0
+        self.radius = reach(channels, blocks, kernel)
         """Cells that the output of the body is smaller than its input on every side."""
         if channels:
             self.stem = nn.Conv2d(inputs, channels, kernel)

@@ -19,12 +19,15 @@ from sm_core.correction.samples import CorrectionDay, Samples, collect
 from sm_core.domain import LAYERS, Grid
 from sm_core.errors import TooFewSamplesError
 from sm_core.grid.points import chord_to_km, unit_vectors
+from sm_core.validation.guards import check_features
 from sm_core.validation.splits import Located, spatial_folds
 
 BATCH = 2048
 PERIOD_DAYS = 30
 """Length of the stretches of days that are left out together."""
 ALWAYS = -1
+LAND_FEATURES = ("elevation", "slope", "clay", "sand", "forest", "cropland", "urban", "topographic_wetness")
+"""Properties of the land: they differ from station to station, and may."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def train(
     TooFewSamplesError     SM504, fewer than ``min_stations`` stations, or no known soil moisture.
     FeatureMismatchError   SM402, a feature is missing.
     GridMismatchError      SM302, a day on another grid.
+    LeakError              SM505, a feature that is no known property of the land tells the stations apart.
 
     Notes
     -----
@@ -87,6 +91,7 @@ def train(
             radius=network.radius, crop_cells=params.crop_cells, crops_per_day=params.crops_per_day, seed=params.seed,
         )
         _check_enough(samples, params)
+        _check_features(samples, params)
         pretrain_rmsd = _pretrain(network, samples, params)
         columns, context_sd = _columns(network.eval(), samples, params)
     layers = [_layer(index, columns, samples, params) for index in range(len(LAYERS))]
@@ -110,6 +115,15 @@ def _check_enough(samples: Samples, params: CorrectionParams) -> None:
         raise TooFewSamplesError(
             "too few stations to learn a correction from", stations=len(samples.stations), minimum=params.min_stations
         )
+
+
+def _check_features(samples: Samples, params: CorrectionParams) -> None:
+    middle = samples.patches.shape[-1] // 2
+    row, column = (samples.stations[name].to_numpy()[samples.station] for name in ("row", "column"))
+    static = samples.usual.features[samples.norm.static_index][:, row, column]
+    values = np.concatenate([samples.patches[:, :, middle, middle].T, static])
+    known = [*params.dynamic, *params.static]
+    check_features(pd.DataFrame(dict(zip(known, values, strict=True))), samples.station, physical=LAND_FEATURES)
 
 
 def _pretrain(network: CorrectionNet, samples: Samples, params: CorrectionParams) -> float:

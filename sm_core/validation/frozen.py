@@ -117,6 +117,17 @@ def unseen_by(known: Iterable[PlacedStation], stations: Iterable[Located], *, bu
     return FrozenSplit(stations=(*seen, *judged)).split
 
 
+def keep_apart(split: Split, stations: Iterable[Located], *, buffer_km: float) -> Split:
+    """The same, where training stations that now stand within the buffer of a held-out one are used for nothing."""
+    places = {str(s.station_id): PlacedStation(station_id=str(s.station_id), lon=s.lon, lat=s.lat, use="training")
+              for s in stations}
+    held_out = [places[name] for name in split.held_out]
+    near = {one.station_id for one in _dropped_near([places[name] for name in split.training], held_out, buffer_km)
+            if one.use == "dropped"}
+    return Split(training=tuple(name for name in split.training if name not in near), held_out=split.held_out,
+                 dropped=tuple(sorted({*split.dropped, *near})))
+
+
 def block_of(lon: float, lat: float, block_km: float) -> tuple[int, int]:
     """Row and column of the block that holds a place; the same for ever.
 

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sm_core.correction import CorrectionParams
 from sm_core.domain import Region, Station
 from sm_core.errors import ModelNotFoundError, TooFewSamplesError
-from sm_core.grid.points import cell_of
+from sm_core.grid.points import cell_of, chord_to_km, lonlat, unit_vectors
 from sm_core.qc import AdmissionRules, admissible, check_neighbours, check_series, daily_layers, saturation
 from sm_core.sources import StationSeries, read_stations
-from sm_core.validation import Split, spatial_blocks
-from sm_core.validation.frozen import FrozenSplit, extend, freeze
+from sm_core.validation import Division, Split, check_patches, check_same_station, spatial_blocks
+from sm_core.validation.frozen import FrozenSplit, extend, freeze, keep_apart
 from tasks.downscale import coarse_sm
 from tasks.policy import sm_task
 from tasks.training.records import DaysRef, StationTable, TrainingPlan, load_days
@@ -26,7 +27,8 @@ from tasks.wiring import services
 
 _log = logging.getLogger(__name__)
 BLOCK_KM = 50.0
-BUFFER_KM = 10.0
+BUFFER_KM = 20.0
+"""More than the diagonal of what the correction looks at around a station, so that no cell teaches and judges."""
 HELD_OUT_SHARE = 0.25
 SPLIT_SEED = 2025
 SPLIT_FILE = "split.json"
@@ -46,6 +48,7 @@ def collect_stations(plan: TrainingPlan, days: DaysRef) -> StationTable:
     Raises
     ------
     TooFewSamplesError   SM504, fewer than four stations are admitted and report on the plan's days.
+    LeakError            SM505, what teaches is seen again where models are judged.
     """
     here = services()
     region = here.region(plan.region_id)
@@ -58,11 +61,14 @@ def collect_stations(plan: TrainingPlan, days: DaysRef) -> StationTable:
         raise TooFewSamplesError("too few stations in the region", region=region.region_id,
                                  stations=table["station_id"].nunique(), refused=len(found.refused), minimum=4)
     frozen = divide(region.region_id, table)
+    split = keep_apart(frozen.of(table["station_id"]), table.drop_duplicates("station_id").itertuples(),
+                       buffer_km=BUFFER_KM)
+    check_apart(table, split, region)
     path = here.settings.data / "scratch" / region.region_id / "stations.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path)
     return StationTable(
-        uri=str(path), split=frozen.of(table["station_id"]), frozen=frozen, files=len(files),
+        uri=str(path), split=split, frozen=frozen, files=len(files),
         rejected_share=found.rejected / max(found.readings, 1), refused=found.refused, known=found.known,
     )
 
@@ -107,6 +113,22 @@ def divide(region_id: str, table: pd.DataFrame) -> FrozenSplit:
         return freeze(first, stations)
     return extend(known, stations, block_km=BLOCK_KM, held_out_share=HELD_OUT_SHARE, seed=SPLIT_SEED,
                   buffer_km=BUFFER_KM)
+
+
+def check_apart(table: pd.DataFrame, split: Split, region: Region) -> None:
+    """No cell lies in the surroundings of both a training and a held-out station, and none stands on both sides.
+
+    Raises
+    ------
+    LeakError   SM505, with the two stations.
+    """
+    training, judged = (table["station_id"].isin(names).to_numpy() for names in (split.training, split.held_out))
+    division = Division("held-out blocks", "stations", training, judged)
+    check_same_station(table, division)
+    grid = region.grid
+    corner = unit_vectors(*(part[:2, :2].ravel() for part in lonlat(grid.x[:2], grid.y[:2], grid.crs)))
+    cell_km = float(chord_to_km(np.linalg.norm(corner - corner[0], axis=1)[1:3]).max())
+    check_patches(table, division, radius_cells=CorrectionParams().radius, cell_km=cell_km)
 
 
 def frozen_split(region_id: str, table: pd.DataFrame) -> FrozenSplit | None:

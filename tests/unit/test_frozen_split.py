@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sm_core.validation.frozen import FrozenSplit, PlacedStation, block_of, extend, freeze
+from sm_core.validation.frozen import FrozenSplit, PlacedStation, block_of, extend, freeze, keep_apart
 from sm_core.validation.splits import Split
 
 HELD = PlacedStation(station_id="N_H", lon=127.0, lat=36.7, use="held_out")
@@ -70,3 +70,10 @@ def test_order_and_instalments_do_not_matter_to_known_uses(places: list[tuple[fl
     first = extend(KNOWN, stations[:5], block_km=50.0, held_out_share=0.25, seed=1, buffer_km=10.0)
     again = used(*stations, known=first)
     assert {one.station_id: one.use for one in first.stations}.items() <= again.items()
+
+
+def test_a_training_station_that_moves_near_a_held_out_one_is_used_for_nothing() -> None:
+    split = Split(training=("a", "b"), held_out=("c",), dropped=("d",))
+    places = [placed("a", 127.0, 37.0), placed("b", 128.0, 37.0), placed("c", 128.1, 37.0), placed("d", 127.0, 36.0)]
+    assert keep_apart(split, places, buffer_km=5.0) == split
+    assert keep_apart(split, places, buffer_km=20.0) == Split(training=("a",), held_out=("c",), dropped=("b", "d"))
