@@ -1,6 +1,6 @@
 """Are seeded droughts found, when, where, and how many that are none?
 
-    python benchmarks/drought_twin.py [seeds, default 10]
+    python benchmarks/drought_twin.py [seeds, default 10] [first seed, default 1]
 
 The weather and the water balance of the simulated world on a grid of 0.1 degree, 1991 to 2020 for the climatology and
 two more years, four units whose borders cut through cells. Each seed has one flash drought in the north-east (two wet
@@ -11,7 +11,7 @@ draws. What is judged is an estimate: truth with an error of 0.01 or 0.02 m3 m-3
 A seeded drought is found when a spell on the estimate shares at least 10 days with it and the 30 days after it, in its
 unit (if several, the one that shares most); otherwise it is missed. A spell on the estimate is a false alarm when
 truth, judged by the same rule against its own climatology, has none within 10 days of it in that unit: droughts that
-the weather makes by itself are none.
+the weather makes by itself are none. Flash droughts are judged by two rules: the fall alone, and one that lasts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sm_core.drought.available_water import in_farming_season
 from sm_core.drought.calendar import day_index, window
 from sm_core.drought.classes import classify
 from sm_core.drought.coverage import cell_area_km2
-from sm_core.drought.flash import FORD_LABOSIER
+from sm_core.drought.flash import FORD_LABOSIER, LASTING
 from sm_core.drought.ranking import compare_with_sample
 from sm_core.drought.record import FINE_STEP
 from sm_core.drought.spells import PERSISTENT, Spell
@@ -46,6 +46,8 @@ GRID = Grid.from_origin("twin", west=127.0, north=37.2, resolution=0.1, width=12
 FIRST, LAST, JUDGED_FROM = dt.date(1991, 1, 1), dt.date(2022, 12, 31), dt.date(2021, 1, 1)
 NAMES = ("north-west", "north-east", "south-west", "south-east")
 FLASH_RULE = SpellRule(at_least=1, enter_after=5, leave_after=10)
+FLASH_RULES = {"fall": FORD_LABOSIER, "lasting": LASTING}
+KINDS = (*(f"flash, {name}" for name in FLASH_RULES), "months")
 ERROR_MEMORY, COMMON_SHARE, BIAS_SD = 0.8, 0.5, 0.03
 LATE_DAYS, SHARED_DAYS, APART_DAYS = 30, 10, 10
 ERRORS = (0.01, 0.02)
@@ -58,19 +60,20 @@ class Seeded(NamedTuple):
     end: dt.date
 
 
-def main(seeds: int) -> None:
+def main(seeds: int, first: int) -> None:
     """Print a line for each seeded drought and the totals."""
-    print(f"spells: D1 or worse, {PERSISTENT}; flash: {FORD_LABOSIER} on {AREA_SHARE:.0f} % of a unit, {FLASH_RULE}")
+    print(f"months: D1 or worse, {PERSISTENT}; flash on {AREA_SHARE:.0f} % of a unit, {FLASH_RULE}: "
+          f"{', '.join(f'{name} {rule}' for name, rule in FLASH_RULES.items())}")
     print("| seed | drought | unit | seeded | truth |" + "".join(f" estimate ± {error} | late |" for error in ERRORS))
     print("|---|---|---|---|---|" + "---|---:|" * len(ERRORS))
-    start, totals = time.perf_counter(), np.zeros((2, len(ERRORS), 5), int)
-    for seed in range(1, seeds + 1):
+    start, totals = time.perf_counter(), np.zeros((len(KINDS), len(ERRORS), 6), int)
+    for seed in range(first, first + seeds):
         totals += _seed(seed)
-    for kind, rows in zip(("flash", "months"), totals, strict=True):
-        for error, (missed, false, in_season, found, natural) in zip(ERRORS, rows, strict=True):
-            print(f"{kind}, error {error}: {seeds} seeded, {missed} missed; {false} false alarms ({in_season} from "
-                  f"April to October) and {found} true spells in {seeds * len(NAMES) * 2} unit-years ({natural} spells "
-                  "in truth)")
+    for kind, rows in zip(KINDS, totals, strict=True):
+        for error, (missed, false, in_season, found, natural, overlooked) in zip(ERRORS, rows, strict=True):
+            print(f"{kind}, error {error}: {seeds} seeded, {missed} missed; {found} true spells, {false} false alarms "
+                  f"({in_season} from April to October) in {seeds * len(NAMES) * 2} unit-years; truth has {natural} "
+                  f"spells, {overlooked} of them overlooked")
     print(f"{time.perf_counter() - start:.0f} s")
 
 
@@ -78,32 +81,34 @@ def _seed(seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, 7])
     flash = dt.date(2021, 5, 20) + dt.timedelta(int(rng.integers(0, 90)))
     months = dt.date(2022, 3, 1) + dt.timedelta(int(rng.integers(0, 60)))
-    seeded = (Seeded("flash", 1, flash, flash + dt.timedelta(35)),
-              Seeded("months", 2, months, months + dt.timedelta(119)))
+    quick, slow = (Seeded("flash", 1, flash, flash + dt.timedelta(35)),
+                   Seeded("months", 2, months, months + dt.timedelta(119)))
     events = ((WeatherEvent(name="wet", start=flash - dt.timedelta(15), end=flash - dt.timedelta(1), rain_factor=1.8),
-               WeatherEvent(name="flash", start=flash, end=seeded[0].end, rain_factor=0.02, warming_k=3.5)),
-              (WeatherEvent(name="months", start=months, end=seeded[1].end, rain_factor=0.25, warming_k=1.0),))
+               WeatherEvent(name="flash", start=flash, end=quick.end, rain_factor=0.02, warming_k=3.5)),
+              (WeatherEvent(name="months", start=months, end=slow.end, rain_factor=0.25, warming_k=1.0),))
     units, land = _units(seed)
     truth = _moisture(seed, ())
-    for drought, weather in zip(seeded, events, strict=True):
+    for drought, weather in zip((quick, slow), events, strict=True):
         inside = units.index.ravel()[land] == drought.unit
         truth[:, inside] = _moisture(seed, weather)[:, inside]
     bias = BIAS_SD * rng.standard_normal(truth.shape[1])
     errors = _errors(truth.shape, units, land, rng)
     true, *estimates = (_judged(field, units, land)
                         for field in (truth, *(truth + bias + error * errors for error in ERRORS)))
-    totals = np.zeros((2, len(ERRORS), 5), int)
-    for position, drought in enumerate(seeded):
+    totals = np.zeros((len(KINDS), len(ERRORS), 6), int)
+    for position, (kind, drought) in enumerate(zip(KINDS, (quick, quick, slow), strict=True)):
         spell = _hit(true[position][drought.unit], drought)
-        line = [str(seed), drought.kind, NAMES[drought.unit], f"{drought.start} to {drought.end}", _text(spell)]
+        line = [str(seed), kind, NAMES[drought.unit], f"{drought.start} to {drought.end}", _text(spell)]
         for number, estimate in enumerate(estimates):
             found = _hit(estimate[position][drought.unit], drought)
             line += [_text(found), str((found.start - spell.start).days) if found and spell else ""]
             alarms = [(s, n) for n, those in enumerate(estimate[position]) for s in those]
             false = [s for s, n in alarms if not any(_near(s, other) for other in true[position][n])]
             in_season = sum(in_farming_season(s.start) for s in false)
-            totals[position, number] = (found is None, len(false), in_season, len(alarms) - len(false),
-                                        sum(map(len, true[position])))
+            natural = [(s, n) for n, those in enumerate(true[position]) for s in those]
+            overlooked = sum(not any(_near(s, other) for other in estimate[position][n]) for s, n in natural)
+            totals[position, number] = (found is None, len(false), in_season, len(alarms) - len(false), len(natural),
+                                        overlooked)
         print(f"| {' | '.join(line)} |", flush=True)
     return totals
 
@@ -162,18 +167,19 @@ def _errors(shape: tuple[int, int], units: AdminUnits, land: np.ndarray, rng: np
 
 
 def _judged(moisture: np.ndarray, units: AdminUnits, land: np.ndarray):
-    """Spells of flash drought and of D1 in each unit."""
+    """Spells of flash drought by each rule, and of D1, in each unit."""
     percentile = _percentiles(moisture)
     share = units.coverage[:, np.flatnonzero(land)].toarray() * cell_area_km2(GRID).ravel()[land]
     share /= share.sum(axis=1, keepdims=True)
     days = [JUDGED_FROM + dt.timedelta(n) for n in range(len(percentile))]
-    flash = [(share @ part.astype(float) * 100 >= AREA_SHARE).astype(int) for part in flash_drought(percentile)]
+    flash = [(flash_drought(percentile, rule) @ share.T * 100 >= AREA_SHARE).astype(int)
+             for rule in FLASH_RULES.values()]
     classes = classify(percentile)
     worst = np.zeros((len(days), len(NAMES)), int)
     for value in range(1, 6):
         worst[(classes >= value).astype(float) @ share.T * 100 >= AREA_SHARE] = value
-    return tuple([spells(days, column.tolist(), rule) for column in np.stack(of).T]
-                 for of, rule in ((flash, FLASH_RULE), (worst, PERSISTENT)))
+    return tuple([spells(days, column.tolist(), rule) for column in of.T]
+                 for of, rule in (*((one, FLASH_RULE) for one in flash), (worst, PERSISTENT)))
 
 
 def _percentiles(moisture: np.ndarray) -> np.ndarray:
@@ -197,4 +203,4 @@ def _percentiles(moisture: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, int(sys.argv[2]) if len(sys.argv) > 2 else 1)

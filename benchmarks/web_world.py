@@ -95,7 +95,7 @@ def build(folder: Path, days: int) -> None:
     random = np.random.default_rng(2)
     for (name, lon, lat), values in zip(STATIONS, np.array(seen).T, strict=True):
         world.write_station(name, lon, lat, dates, np.clip(values + random.normal(0.01, 0.015, days), 0.02, 0.58))
-    world.write_report(dates[0], dates[-1])
+    world.write_report(dates[0], dates[-1], names[len(names) // 2:])
 
 
 if __name__ == "__main__":

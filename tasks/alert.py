@@ -8,7 +8,7 @@ import shapely
 
 from sm_core.alerts import Text, Unit, UnitDay
 from sm_core.domain import ProductItem
-from sm_core.drought import AdminUnits, DroughtSummary, load_units
+from sm_core.drought import AdminUnits, DroughtSummary
 from sm_core.publishing import SOIL_MOISTURE_1KM
 from tasks.adapters.notify.channel import ChannelReport
 from tasks.adapters.notify.office import AlertReport
@@ -30,9 +30,8 @@ def issue_alerts(day: dt.date, region_id: str) -> AlertReport:
     if item is None:
         return AlertReport(region_id=region_id, day=day, headlines=(), channels=here.alerts.deliver(region_id))
     summary = _summary(region_id, item)
-    title = Text(en=region.title, ko=region.title)
-    return here.alerts.issue(region_id, title, day, unit_days(summary),
-                             alert_units(load_units(region, here.archive.root)))
+    title = Text(en=region.title, ko=region.korean_title)
+    return here.alerts.issue(region_id, title, day, unit_days(summary), alert_units(here.units(region)))
 
 
 def _summary(region_id: str, item: ProductItem) -> DroughtSummary:
@@ -59,7 +58,7 @@ def unit_days(summary: DroughtSummary) -> tuple[UnitDay, ...]:
             unit_id=unit.unit_id, day=summary.day, class_percent=unit.class_percent,
             mean_percentile=unit.mean_percentile, assessed_percent=unit.assessed_percent,
             gap_filled_percent=unit.gap_filled_percent, provisional=summary.maturity == "provisional",
-            flash_percent=unit.flash_percent, based_on=summary.based_on,
+            flash_percent=unit.flash_percent, stage_percent=unit.stage_percent, based_on=summary.based_on,
         )
         for unit in summary.units
     )

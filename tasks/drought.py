@@ -1,26 +1,20 @@
-"""What the day's soil moisture means: percentiles, classes, quality flags; the report; the climatology's update."""
+"""What the day's soil moisture means: percentiles, classes, quality flags; the report."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from sm_core.domain import LAYERS, DailyInputs, ModelVersion, ProductItem, QaFlag, RasterRef, Region
+from sm_core.domain import DailyInputs, ModelVersion, ProductItem, QaFlag, RasterRef, Region
 from sm_core.drought import (
-    FORD_LABOSIER,
     LANGUAGES,
     AdminUnits,
-    Climatology,
     DroughtSummary,
-    FineRecord,
     drought_fields,
     flash_field,
-    load_units,
     summarise,
     to_csv,
     to_geojson,
@@ -30,10 +24,13 @@ from sm_core.drought import (
 from sm_core.publishing import SOIL_MOISTURE_1KM, product_fields, read_cogs
 from tasks.adapters.files import write_text
 from tasks.adapters.scratch import identity_of, load
+from tasks.climatology import open_climatology
 from tasks.policy import sm_task
 from tasks.wiring import services
 
 HISTORY_DAYS = 90
+FLASH_DAYS = 60
+"""How long a flash drought is told of after it began."""
 _SUMMARY = "drought.json"
 
 
@@ -50,18 +47,10 @@ def drought_day(inputs: DailyInputs, corrected: RasterRef, fused: RasterRef, cli
         usual = open_climatology(region.region_id, climatology)
         return product_fields(
             moisture, load(fused), drought_fields(moisture, usual, statics, inputs.day), statics, region.grid,
-            coarse_flags=flags,
+            day=inputs.day, coarse_flags=flags,
         )
 
     return here.scratch(region.region_id).store("fields", f"{inputs.day:%Y%m%d}", identity, make)
-
-
-def open_climatology(region_id: str, version: ModelVersion) -> Climatology:
-    """A registered climatology, with the 1-km record that it is pinned to."""
-    climatology = Climatology.load(services().registry.fetch(version))
-    if climatology.pinned is None:
-        return climatology
-    return climatology.with_fine(FineRecord.open(_record_directory(region_id, climatology)))
 
 
 @sm_task
@@ -72,7 +61,7 @@ def report_drought(item: ProductItem, fields: RasterRef) -> Path:
     """
     here = services()
     region = here.region(item.region_id)
-    made, units, statics = load(fields), load_units(region, here.archive.root), here.statics(region)
+    made, units, statics = load(fields), here.units(region), here.statics(region)
     recent = _recent_percentiles(item, region)
     if recent is not None:
         flash = flash_field(made["percentile_sm_rootzone"].values, recent, item.day)
@@ -111,59 +100,11 @@ def drought_history(region_id: str, day: dt.date, days: int = HISTORY_DAYS) -> t
                  if path.is_file())
 
 
-@sm_task
-def update_climatology(region_id: str, serving: ModelVersion) -> ModelVersion:
-    """Add the days published by the serving models to the 1-km record, and let the climatology count it.
-
-    Returns the version that serves then: a new one, or the same while no year before the newest one has changed.
-    """
-    here = services()
-    region, climatology = here.region(region_id), Climatology.load(here.registry.fetch(serving))
-    record = FineRecord.create(_record_directory(region_id, climatology), region.grid,
-                               made_with=climatology.made_with, kind=climatology.kind)
-    record.add(_published(region, climatology, record))
-    pinned = climatology.pin(record)
-    if pinned.pinned == climatology.pinned:
-        return serving
-    run_id = here.registry.start_run(region_id, "climatology update", {"updates": f"{serving.name}:{serving.version}"})
-    directory = here.settings.data / "scratch" / "training" / run_id / "climatology"
-    directory.mkdir(parents=True, exist_ok=True)
-    replace(pinned, fine=None).save(directory)
-    version = here.registry.register(run_id, region_id, "climatology", directory, trained_until=serving.trained_until)
-    here.registry.end_run(run_id, {"years": len(record.years)}, {}, directory)
-    here.registry.promote(version)
-    return version
-
-
-def _published(
-    region: Region, climatology: Climatology, record: FineRecord
-) -> Iterator[tuple[dt.date, xr.Dataset]]:
-    """Days that the climatology's models published and its record has not got, in order."""
-    here, product = services(), SOIL_MOISTURE_1KM
-    for day in here.store.days(product.product_id, region.region_id):
-        item = here.store.latest(product.product_id, region.region_id, day)
-        if item is None or item.maturity != climatology.kind or record.stamp(day) == item.item_id:
-            continue
-        if _made_with(item) == climatology.made_with:
-            fields = read_cogs(here.store.directory(item), product, item, region.grid, LAYERS)
-            yield day, fields.assign_attrs(item_id=item.item_id)
-
-
-def _made_with(item: ProductItem) -> str:
-    kinds = {model.kind: f"{model.name}:{model.version}" for model in item.models}
-    return " ".join(kinds[kind] for kind in ("downscaler", "corrector") if kind in kinds)
-
-
-def _record_directory(region_id: str, climatology: Climatology) -> Path:
-    identity = identity_of([climatology.made_with, climatology.kind])[:16]
-    return services().settings.data / "climatology" / region_id / identity
-
-
 def _recent_percentiles(item: ProductItem, region: Region) -> xr.DataArray | None:
-    """Published root-zone percentiles of the days that decide on a flash drought. (time, y, x)"""
+    """Published root-zone percentiles of the days in which a flash drought may have begun. (time, y, x)"""
     here, name = services(), "percentile_sm_rootzone"
     found: dict[dt.date, np.ndarray] = {}
-    for back in range(FORD_LABOSIER.days_needed, 0, -1):
+    for back in range(FLASH_DAYS, 0, -1):
         day = item.day - dt.timedelta(days=back)
         past = here.store.latest(item.product_id, item.region_id, day)
         if past is not None and past.algorithm_version == item.algorithm_version:

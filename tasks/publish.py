@@ -9,8 +9,8 @@ from pathlib import Path
 import xarray as xr
 
 from sm_core.domain import DailyInputs, FileRef, GateResult, ModelVersion, ProductItem, RasterRef, Region
-from sm_core.drought import load_units, summarise, to_csv, to_geojson, to_markdown
-from sm_core.publishing import SOIL_MOISTURE_1KM, draft, item_id, write_cogs, write_netcdf
+from sm_core.drought import summarise, to_csv, to_geojson, to_markdown
+from sm_core.publishing import SOIL_MOISTURE_1KM, draft, identity_after, made_from, write_cogs, write_netcdf
 from tasks.adapters.scratch import load
 from tasks.clock import utc_now
 from tasks.policy import sm_task
@@ -19,12 +19,13 @@ from tasks.wiring import services
 
 @sm_task
 def already_published(region_id: str, inputs: DailyInputs, models: tuple[ModelVersion, ...]) -> ProductItem | None:
-    """The item that these inputs and models would give, if it is published and undamaged."""
+    """What is shown of the day, if these inputs and models made it and it is undamaged."""
     here = services()
     product = SOIL_MOISTURE_1KM
-    wanted = item_id(product, region_id, inputs.day, inputs.fingerprint, models)
-    found = here.store.find(wanted, product_id=product.product_id, region_id=region_id, day=inputs.day)
-    return found if found and not here.store.damaged(found) else None
+    shown = here.store.latest(product.product_id, region_id, inputs.day)
+    if shown is None or not made_from(shown, product.algorithm_version, inputs.fingerprint, models):
+        return None
+    return None if here.store.damaged(shown) else shown
 
 
 @sm_task
@@ -43,7 +44,10 @@ def publish_day(
         texts = (_write(directory / name, text) for name, text in _summary(made, inputs, item, region))
         return (*rasters, whole, *texts)
 
-    return here.store.publish(draft(product, inputs, models, gate, utc_now()), product, region.grid, write)
+    item = draft(product, inputs, models, gate, utc_now())
+    before = here.store.revisions(product.product_id, region.region_id, inputs.day)
+    item = item.model_copy(update={"item_id": identity_after(item, before)})
+    return here.store.publish(item, product, region.grid, write)
 
 
 def _summary(
@@ -51,7 +55,7 @@ def _summary(
 ) -> Iterator[tuple[str, str]]:
     """The day by itself, so that making it again gives the same; the report compares it with the days before."""
     here = services()
-    statics, units = here.statics(region), load_units(region, here.archive.root)
+    statics, units = here.statics(region), here.units(region)
     summary = summarise(
         made, units, statics["land"].values > 0.5, region=region, day=inputs.day, maturity=item.maturity,
         sources=sorted({slot.source_id for slot in inputs.slots if slot.source_id}), based_on=item.item_id,

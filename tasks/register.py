@@ -12,6 +12,7 @@ from sm_core.validation import SkillTable
 from tasks.adapters.files import write_text
 from tasks.policy import sm_task
 from tasks.report_training import TrainingReport, training_html, training_text
+from tasks.training.each_station import SCORES, each_station
 from tasks.training.examine import OFFSETS, Champion, Examination
 from tasks.training.promotion import (
     PromotionDecision,
@@ -74,6 +75,7 @@ def finish_training(
     write_text(folder / DECISION, decision.model_dump_json(indent=1))
     write_text(folder / KNOWN, KnownStations(days=stations.known, refused=tuple(stations.refused)).model_dump_json())
     write_text(folder / OFFSETS, Path(examination.offsets).read_text(encoding="utf-8"))
+    write_text(folder / SCORES, each_station(pd.read_parquet(examination.points)))
     write_text(folder / "provenance.json", made_of.model_dump_json(indent=1))
     write_text(folder / "record.json", record.model_dump_json(indent=1))
     here.registry.end_run(

@@ -14,7 +14,8 @@ from xml.etree.ElementTree import Element
 from sm_core.alerts.event import AlertEvent, Reference
 from sm_core.alerts.geometry import Ring, outer_rings
 from sm_core.alerts.markup import cap_time, child, document, root_of
-from sm_core.alerts.texts import DISCLAIMER, Language, description, headline, instruction, said, unit_name
+from sm_core.alerts.texts import DISCLAIMER, description, headline, instruction, said, unit_name
+from sm_core.domain import Language
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 MEDIA_TYPE = "application/cap+xml"
@@ -84,10 +85,13 @@ def _info(event: AlertEvent, language: Language, tag: str) -> Iterator[tuple[str
 def _parameters(event: AlertEvent) -> Iterator[tuple[str, str]]:
     evidence = event.evidence
     yield "kind", event.kind
+    yield "measure", event.measure.replace("_", "-")
     yield "level", event.level.name if event.level else "none"
     yield "previous-level", event.previous.name if event.previous else "none"
     yield "day", evidence.day.isoformat()
     yield "class-percent", " ".join(f"{share:.2f}" for share in evidence.class_percent)
+    if evidence.stage_percent is not None:
+        yield "upland-stage-percent", " ".join(f"{share:.2f}" for share in evidence.stage_percent)
     if evidence.mean_percentile is not None:
         yield "mean-percentile", f"{evidence.mean_percentile:.1f}"
     yield "assessed-percent", f"{evidence.assessed_percent:.1f}"

@@ -117,10 +117,11 @@ def _message(
     onset = _onset(after.history) if level or before.onset is None else before.onset
     return AlertEvent(
         region_id=scheme.region_id, region=scheme.region, rules_id=rules.rules_id, event=rules.event,
+        measure=rules.measure,
         unit=unit.model_copy(update={"geometry": simplified(unit.geometry, rules.polygon_tolerance_deg)}),
         kind=kind, message_type=_message_type(told, level, opens, before), number=level, previous_number=told,
         levels=rules.levels, day=after.through, onset=onset, evidence=evidence,
-        episode=_episode(scheme.region_id, unit, onset) if opens or not before.episode else before.episode,
+        episode=_episode(scheme, unit, onset) if opens or not before.episode else before.episode,
         references=() if opens else before.references, issuer=scheme.issuer, sent=now,
         expires=_expires(level, after.through, now, rules),
     )
@@ -171,8 +172,11 @@ def _onset(history: tuple[Change, ...]) -> dt.date | None:
     return onset
 
 
-def _episode(region_id: str, unit: Unit, onset: dt.date | None) -> str:
-    return hashlib.sha256(f"{region_id}\n{unit.unit_id}\n{onset}".encode()).hexdigest()[:16]
+def _episode(scheme: Scheme, unit: Unit, onset: dt.date | None) -> str:
+    told = [scheme.region_id, unit.unit_id, str(onset)]
+    if scheme.rules.measure != "drought_class":
+        told.append(scheme.rules.measure)
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _expires(level: int, until: dt.date, now: dt.datetime, rules: AlertRules) -> dt.datetime:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from sm_core.alerts.event import AlertEvent, Kind
 from sm_core.alerts.rules import Text
-from sm_core.alerts.texts import Language, description, headline, instruction, said, shown_day
+from sm_core.alerts.texts import description, headline, instruction, said
+from sm_core.domain import Language, date_text
 
 _KINDS: tuple[tuple[Kind, Text], ...] = (
     ("issue", Text(en="new", ko="신규")),
@@ -23,7 +24,7 @@ def digest(events: Sequence[AlertEvent]) -> tuple[str, str]:
     """Subject and text of a mail that tells these messages, at least one; English first, then Korean."""
     first = events[0]
     test = "" if first.issuer.status == "Actual" else f"[{first.issuer.status}] "
-    last_day = shown_day(max(event.day for event in events), "en")
+    last_day = date_text(max(event.day for event in events), "en")
     subject = f"{test}{first.event.en}, {first.region.en}, {last_day}: {_counts(events, 'en')}"
     parts = [_section(events, "en"), "-" * _WIDTH, _section(events, "ko"), "-" * _WIDTH, _sender(first)]
     return _one_line(subject), "\n\n".join(parts) + "\n"

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import field_validator
 
 from sm_core.alerts.machine import Change
-from sm_core.alerts.records import Unit, UnitDay
+from sm_core.alerts.records import Measure, Unit, UnitDay
 from sm_core.alerts.rules import AlertLevel, Text
 from sm_core.domain import Record
 
@@ -70,6 +70,7 @@ class AlertEvent(Record):
     region: Text
     rules_id: str
     event: Text
+    measure: Measure = "drought_class"
     unit: Unit
     kind: Kind
     message_type: MessageType

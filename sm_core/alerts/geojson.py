@@ -26,7 +26,9 @@ def feature(event: AlertEvent) -> dict[str, Any]:
             "onset": event.onset.isoformat() if event.onset else None, "sent": _time(event.sent),
             "expires": _time(event.expires), "headline": headline(event, "en"), "headline_ko": headline(event, "ko"),
             "description": description(event, "en"), "description_ko": description(event, "ko"),
-            "class_percent": list(evidence.class_percent), "mean_percentile": evidence.mean_percentile,
+            "measure": event.measure, "class_percent": list(evidence.class_percent),
+            "stage_percent": list(evidence.stage_percent) if evidence.stage_percent else None,
+            "mean_percentile": evidence.mean_percentile,
             "assessed_percent": evidence.assessed_percent, "gap_filled_percent": evidence.gap_filled_percent,
             "provisional": evidence.provisional, "flash_percent": evidence.flash_percent,
             "based_on": evidence.based_on, "episode": event.episode,
@@ -35,16 +37,21 @@ def feature(event: AlertEvent) -> dict[str, Any]:
     }
 
 
-def active_alerts(events: Iterable[AlertEvent], now: dt.datetime) -> bytes:
-    """What is in force at ``now``: of each unit the last message, if it tells a level and is still valid.
+def in_force(events: Iterable[AlertEvent], now: dt.datetime) -> tuple[AlertEvent, ...]:
+    """Of each unit and measure the last message, if it tells a level and is still valid.
 
     Parameters
     ----------
     events
         Messages in the order in which they were made.
     """
-    last = {event.unit.unit_id: event for event in events}
-    features = [feature(event) for event in last.values() if event.number and event.expires > now]
+    last = {(event.unit.unit_id, event.measure): event for event in events}
+    return tuple(event for event in last.values() if event.number and event.expires > now)
+
+
+def active_alerts(events: Iterable[AlertEvent], now: dt.datetime) -> bytes:
+    """What is in force at ``now``, see :func:`in_force`."""
+    features = [feature(event) for event in in_force(events, now)]
     content = {"type": "FeatureCollection", "features": features}
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 

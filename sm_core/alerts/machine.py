@@ -42,13 +42,13 @@ def usable(day: UnitDay, rules: AlertRules) -> bool:
         and day.gap_filled_percent is not None
         and day.gap_filled_percent < rules.gap_filled_only_percent
         and day.day.month in rules.months
-        and sum(day.class_percent) > 0
+        and sum(day.shares(rules.measure)) > 0
     )
 
 
 def is_flash(day: UnitDay, rules: AlertRules) -> bool:
     """Whether the unit is in a flash drought on a day."""
-    if rules.flash_percent is None or day.flash_percent is None:
+    if rules.measure != "drought_class" or rules.flash_percent is None or day.flash_percent is None:
         return False
     return day.flash_percent >= rules.flash_percent
 
@@ -82,7 +82,7 @@ def advance(state: UnitState, today: UnitDay, rules: AlertRules) -> UnitState:
     broken = gap is None or gap > rules.longest_gap_days
     none = (0,) * len(rules.levels)
     before_entering, before_leaving = (none, none) if broken else (state.entering, state.leaving)
-    shares = [today.or_worse(level.from_class) for level in rules.levels]
+    shares = [today.or_worse(level.from_class, rules.measure) for level in rules.levels]
     entering = tuple(
         count + 1 if share >= level.enter_percent else 0
         for count, share, level in zip(before_entering, shares, rules.levels, strict=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from sm_core.alerts.records import Measure
 from sm_core.domain import Record
 from sm_core.errors import AlertRulesError
 
@@ -23,9 +24,9 @@ class Text(Record):
 class AlertLevel(Record):
     """A level of alert, and how it is reached and left.
 
-    Reached when at least ``enter_percent`` of the assessed land is in class ``from_class`` or worse on ``enter_days``
-    usable days in a row; left when less than ``leave_percent`` is on ``leave_days`` of them. Severity, urgency,
-    certainty and response are those of CAP.
+    Reached when at least ``enter_percent`` of the assessed land (or of upland fields) is in class (or stage)
+    ``from_class`` or worse on ``enter_days`` usable days in a row; left when less than ``leave_percent`` is on
+    ``leave_days`` of them. Severity, urgency, certainty and response are those of CAP.
     """
 
     name: str
@@ -47,6 +48,8 @@ class AlertRules(Record):
 
     Attributes
     ----------
+    measure
+        Whether levels are reached by drought classes of the land or by available-water stages of upland fields.
     min_assessed_percent
         A day counts when at least this share of the unit's land was assessed [%].
     gap_filled_only_percent
@@ -71,6 +74,7 @@ class AlertRules(Record):
 
     rules_id: str
     event: Text
+    measure: Measure = "drought_class"
     levels: tuple[AlertLevel, ...] = Field(min_length=1)
     min_assessed_percent: float = Field(default=50, ge=0, le=100)
     gap_filled_only_percent: float = Field(default=95, gt=0, le=100)
@@ -105,19 +109,23 @@ class AlertRules(Record):
         return self.renew_days + self.lapse_days
 
 
-def load_rules(path: Path) -> AlertRules:
-    """Read rules from a YAML file.
+def load_rules(path: Path) -> tuple[AlertRules, ...]:
+    """Read rules from a YAML file: one document for each measure that people are told of.
 
     Raises
     ------
-    AlertRulesError   SM106, no such file, not YAML, or a key with a wrong value (the message names it).
+    AlertRulesError   SM106, no such file, not YAML, a key with a wrong value (the message names it), or two documents
+                      of one measure.
     """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return AlertRules.model_validate(content)
+        content: Any = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        rules = tuple(AlertRules.model_validate(document) for document in content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as cause:
         raise AlertRulesError(f"{path.name} cannot be read: {cause}") from cause
     except ValidationError as cause:
         first = cause.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(top level)"
         raise AlertRulesError(f"{path.name}: {key}: {first['msg']}") from cause
+    if not rules or len({one.measure for one in rules}) < len(rules):
+        raise AlertRulesError(f"{path.name}: measure: one document for each measure, at least one")
+    return rules

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
 
 from sm_core.alerts.event import AlertEvent, spells
 from sm_core.alerts.rules import AlertLevel, Text
-
-Language = Literal["en", "ko"]
+from sm_core.domain import Language, date_text
 
 DISCLAIMER = Text(
     en="Experimental information, not an official warning.",
@@ -67,26 +65,13 @@ def level_name(level: AlertLevel | None, language: Language) -> str:
     return said(NONE, language) if level is None else f"{said(level.meaning, language)} ({level.name})"
 
 
-def shown_day(day: dt.date, language: Language) -> str:
-    """A day as people write it.
-
-    >>> shown_day(dt.date(2026, 7, 3), "en"), shown_day(dt.date(2026, 7, 3), "ko")
-    ('3 July 2026', '2026년 7월 3일')
-    """
-    if language == "en":
-        return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-    return f"{day.year}년 {day.month}월 {day.day}일"
-
-
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")
-
-
 def _figures(event: AlertEvent, language: Language) -> str:
     evidence, level = event.evidence, event.level or event.previous
     if level is None:
         return ""
-    day, share = shown_day(evidence.day, language), evidence.or_worse(level.from_class)
+    day, share = date_text(evidence.day, language), evidence.or_worse(level.from_class, event.measure)
+    if event.measure == "upland_stage":
+        return _field_figures(event, level, day, share, language)
     mean = evidence.mean_percentile
     if language == "en":
         usual = "" if mean is None else f" (mean percentile {mean:.0f}; 50 is usual for the season)"
@@ -96,10 +81,17 @@ def _figures(event: AlertEvent, language: Language) -> str:
     return f"{day} {event.unit.name_ko} 평가 면적의 {share:.0f} %가 {level.name} 이상이었습니다{usual}."
 
 
+def _field_figures(event: AlertEvent, level: AlertLevel, day: str, share: float, language: Language) -> str:
+    if language == "en":
+        return (f"On {day}, the available water of {share:.0f} % of the upland fields of {event.unit.name_en} was at "
+                f"stage {level.name} or worse.")
+    return f"{day} {event.unit.name_ko} 밭의 {share:.0f} %에서 토양 유효수분이 {level.name} 단계 이상이었습니다."
+
+
 def _since(event: AlertEvent, language: Language) -> str:
     if event.onset is None or event.kind == "correction":
         return ""
-    day = shown_day(event.onset, language)
+    day = date_text(event.onset, language)
     if event.kind == "cancel":
         return f"The alert had been in force since {day}." if language == "en" else f"알림 시작일: {day}."
     return f"In force since {day}." if language == "en" else f"지속 시작일: {day}."
@@ -140,9 +132,9 @@ def _spells(event: AlertEvent, found: tuple[tuple[dt.date, dt.date | None, int],
 
 
 def _spell(name: str, first: dt.date, last: dt.date | None, language: Language) -> str:
-    start = shown_day(first, language)
+    start = date_text(first, language)
     if language == "en":
-        return f"{name} from {start}" + (f" to {shown_day(last, language)}" if last else " on")
-    return f"{name} {start}부터" + (f" {shown_day(last, language)}까지" if last else "")
+        return f"{name} from {start}" + (f" to {date_text(last, language)}" if last else " on")
+    return f"{name} {start}부터" + (f" {date_text(last, language)}까지" if last else "")
 
 

@@ -4,12 +4,18 @@ import datetime as dt
 import hashlib
 from typing import Literal
 
+from pydantic import Field
+
 from sm_core.domain.model import ModelVersion
 from sm_core.domain.record import Record
 from sm_core.domain.source import Granule, Role
 
 Maturity = Literal["provisional", "final"]
 SlotStatus = Literal["present", "not_yet_due", "gap", "rejected"]
+
+
+IMAGE_ROLES: tuple[Role, ...] = ("ndvi_fine", "ndvi_coarse", "lst_fine", "lst_coarse")
+"""A day can be made without: downscaling then knows less of what is inside a coarse cell."""
 
 
 class FileRef(Record):
@@ -59,9 +65,9 @@ class GriddedInputs(Record):
 class DailyRequest(Record):
     """Make one day of one region from what was known at ``as_of`` (UTC)."""
 
-    region_id: str
-    day: dt.date
-    as_of: dt.datetime
+    region_id: str = Field(description="Id of a file in deployments/regions, or of SM_REGION_FILE.")
+    day: dt.date = Field(description="UTC day to make.")
+    as_of: dt.datetime = Field(description="Only what was known then is used (UTC, with its zone).")
 
 
 class InputSlot(Record):
@@ -116,3 +122,8 @@ class DailyInputs(Record):
     def missing(self) -> tuple[Role, ...]:
         """Roles that nothing fills."""
         return tuple(slot.role for slot in self.slots if slot.status != "present")
+
+    def lacking(self, patience_days: int) -> tuple[Role, ...]:
+        """Missing roles that the day waits for: soil moisture always, images until the day is so old at ``as_of``."""
+        patient = (self.as_of.date() - self.day).days < patience_days
+        return tuple(role for role in self.missing if patient or role not in IMAGE_ROLES)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sm_core.domain.record import Record
 
-ModelKind = Literal["downscaler", "corrector", "climatology", "mapping", "normals"]
+ModelKind = Literal["downscaler", "corrector", "climatology", "mapping", "normals", "provisional_climatology"]
 
 
 class ModelVersion(Record):

@@ -36,7 +36,7 @@ class Check(Record):
     """One condition that a field must meet before it is published."""
 
     name: str
-    kind: Literal["range", "valid_fraction", "conservation", "change_from_yesterday"]
+    kind: Literal["range", "valid_fraction", "conservation", "change_from_yesterday", "seams", "mean"]
     severity: Literal["withhold", "warn"]
     variable: str
     limits: tuple[float, float]

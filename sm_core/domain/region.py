@@ -9,6 +9,7 @@ from pydantic import ValidationError, field_validator
 from sm_core.domain.grid import Grid
 from sm_core.domain.record import Record
 from sm_core.domain.source import Role
+from sm_core.domain.upkeep import Upkeep
 from sm_core.errors import RegionFileError
 
 
@@ -36,6 +37,7 @@ class Region(Record):
 
     region_id: str
     title: str
+    title_ko: str = ""
     grid: Grid
     tiles: tuple[str, ...]
     roles: tuple[RoleSources, ...]
@@ -44,6 +46,12 @@ class Region(Record):
     name_property: str = "name"
     networks: tuple[str, ...] = ()
     side_by_side: tuple[tuple[str, ...], ...] = ()
+    upkeep: Upkeep = Upkeep()
+
+    @property
+    def korean_title(self) -> str:
+        """The title in Korean, where the file has one."""
+        return self.title_ko or self.title
 
     def sources_for(self, role: Role) -> tuple[str, ...]:
         """Source ids of a role in order of preference; empty when the region does not declare it."""

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sm_core.domain import Record
-from sm_core.drought.classes import UNKNOWN
+from sm_core.drought.classes import severity
+from sm_core.grid.pedotransfer import soil_water
 
-ORGANIC_MATTER_PCT = 2.5
 LEAST_CAPACITY = 0.02
 """Soils that hold less than this between wilting point and field capacity have no ratio [m3 m-3]."""
 FARMING_MONTHS = range(4, 11)
@@ -35,20 +35,17 @@ UPLAND_STAGES: tuple[UplandStage, ...] = (
 )
 
 
-def soil_limits(
-    sand: ArrayLike, clay: ArrayLike, organic_matter: ArrayLike = ORGANIC_MATTER_PCT
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def soil_limits(sand: ArrayLike, clay: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Field capacity (33 kPa) and wilting point (1500 kPa) of soils [m3 m-3].
 
     Parameters
     ----------
-    sand, clay, organic_matter
+    sand, clay
         Weight [%], any shape; unknown or impossible textures give NaN.
 
     References
     ----------
-    .. [1] Saxton, K. E. & Rawls, W. J. (2006), Soil Sci. Soc. Am. J. 70, 1569-1578, doi:10.2136/sssaj2005.0117,
-       equations 1 and 2.
+    .. [1] :func:`sm_core.grid.pedotransfer.soil_water`
 
     Examples
     --------
@@ -57,14 +54,10 @@ def soil_limits(
     >>> [round(float(limit), 3) for limit in soil_limits(40.0, 20.0)]
     [0.28, 0.137]
     """
-    s, c = np.asarray(sand, np.float64) / 100, np.asarray(clay, np.float64) / 100
-    om = np.asarray(organic_matter, np.float64)
-    possible = (s >= 0) & (c >= 0) & (s + c <= 1)
-    dry = -0.024 * s + 0.487 * c + 0.006 * om + 0.005 * s * om - 0.013 * c * om + 0.068 * s * c + 0.031
-    moist = -0.251 * s + 0.195 * c + 0.011 * om + 0.006 * s * om - 0.027 * c * om + 0.452 * s * c + 0.299
-    wilting = dry + 0.14 * dry - 0.02
-    capacity = moist + 1.283 * moist**2 - 0.374 * moist - 0.015
-    return np.where(possible, capacity, np.nan), np.where(possible, wilting, np.nan)
+    s, c = np.asarray(sand, np.float64), np.asarray(clay, np.float64)
+    possible = (s >= 0) & (c >= 0) & (s / 100 + c / 100 <= 1)
+    limits = soil_water(s, c)
+    return np.where(possible, limits.field_capacity, np.nan), np.where(possible, limits.wilting_point, np.nan)
 
 
 def available_water_ratio(
@@ -97,10 +90,7 @@ def upland_stage(ratio: ArrayLike) -> NDArray[np.uint8]:
     >>> upland_stage([61.0, 60.0, 45.0, 30.0, 15.0, float("nan")]).tolist()
     [0, 1, 2, 3, 4, 255]
     """
-    values = np.round(np.asarray(ratio, np.float64), 2)
-    limits = np.array([stage.up_to for stage in reversed(UPLAND_STAGES)])
-    severity = len(UPLAND_STAGES) - np.searchsorted(limits, values, side="left")
-    return np.where(np.isnan(values), UNKNOWN, severity).astype(np.uint8)
+    return severity(ratio, [stage.up_to for stage in UPLAND_STAGES])
 
 
 def in_farming_season(day: dt.date) -> bool:

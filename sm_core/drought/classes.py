@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -51,7 +53,19 @@ def classify(percentile: ArrayLike) -> NDArray[np.uint8]:
     >>> classify([50.0, 30.0, 20.0, 10.0, 5.0, 2.0, 0.1, float("nan")]).tolist()
     [0, 1, 2, 3, 4, 5, 5, 255]
     """
-    values = np.round(np.asarray(percentile, np.float64), 2)
-    limits = np.array([drought.up_to for drought in reversed(USDM)])
-    severity = len(USDM) - np.searchsorted(limits, values, side="left")
-    return np.where(np.isnan(values), UNKNOWN, severity).astype(np.uint8)
+    return severity(percentile, [drought.up_to for drought in USDM])
+
+
+def severity(values: ArrayLike, limits: Sequence[float]) -> NDArray[np.uint8]:
+    """How many of the limits a value, rounded to 0.01, is at or below: 0 none, 255 unknown.
+
+    Parameters
+    ----------
+    values
+        Any shape, NaN = unknown.
+    limits
+        From the mildest, which is the largest, to the most severe.
+    """
+    rounded = np.round(np.asarray(values, np.float64), 2)
+    steps = len(limits) - np.searchsorted(np.array(limits)[::-1], rounded, side="left")
+    return np.where(np.isnan(rounded), UNKNOWN, steps).astype(np.uint8)

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from sm_core.drought.available_water import available_water_ratio, soil_limits, upland_stage
 from sm_core.drought.classes import USDM
 from sm_core.drought.climatology import Climatology
-from sm_core.drought.flash import FORD_LABOSIER, FlashRule, flash_drought
+from sm_core.drought.flash import LASTING, FlashRule, flash_drought
 from sm_core.drought.probability import class_probability
 
 ROOT_ZONE = "sm_rootzone"
+ROWS_AT_ONCE = 50
 GAUSSIAN_90 = 1.645
 """Half the 90 % interval of a normal distribution, in standard deviations."""
 
 
 def drought_fields(
     moisture: xr.Dataset, climatology: Climatology, statics: xr.Dataset, day: dt.date, *,
-    recent: xr.DataArray | None = None, flash_rule: FlashRule = FORD_LABOSIER,
+    recent: xr.DataArray | None = None, flash_rule: FlashRule = LASTING,
 ) -> xr.Dataset:
     """Everything that a day's soil moisture tells about drought.
 
@@ -78,7 +79,7 @@ def _sigma(moisture: xr.Dataset) -> NDArray[np.floating] | None:
 
 
 def flash_field(
-    today: NDArray[np.floating], recent: xr.DataArray, day: dt.date, rule: FlashRule = FORD_LABOSIER
+    today: NDArray[np.floating], recent: xr.DataArray, day: dt.date, rule: FlashRule = LASTING
 ) -> NDArray[np.uint8]:
     """Whether a flash drought is going on today, from today's percentiles and those of days before.
 
@@ -87,7 +88,8 @@ def flash_field(
     today
         Root-zone percentile [%]. (y, x)
     recent
-        Of days before, in any order, (time, y, x) with a ``time`` coordinate; days that are not there are unknown.
+        Of days before, in any order, (time, y, x) with a ``time`` coordinate; days that are not there are unknown. What
+        began before the first of them is not seen.
     day, rule
         Today; what counts as one.
 
@@ -96,10 +98,14 @@ def flash_field(
     uint8 (y, x): 1 yes, 0 no, 255 unknown.
     """
     ages = (np.datetime64(day) - recent["time"].values.astype("datetime64[D]")).astype(int)
-    stack = np.full((max(rule.days_needed, *ages + 1), *today.shape), np.nan, np.float32)
-    stack[-1] = today
-    for age, field in zip(ages, recent.values, strict=True):
-        if age > 0:
-            stack[-1 - age] = field
-    going_on = flash_drought(stack, rule)[-1]
+    past = [(age, field) for age, field in zip(ages, recent.values, strict=True) if age > 0]
+    length = max([rule.days_needed, *(age + 1 for age, _ in past)])
+    going_on = np.zeros(today.shape, np.bool_)
+    for first in range(0, len(today), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        stack = np.full((length, *today[rows].shape), np.nan, np.float32)
+        stack[-1] = today[rows]
+        for age, field in past:
+            stack[-1 - age] = field[rows]
+        going_on[rows] = flash_drought(stack, rule)[-1]
     return np.where(np.isfinite(today), going_on, 255).astype(np.uint8)

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import shapely
 
+from sm_core.domain import Language
 from sm_core.drought import sentences
 from sm_core.drought.classes import USDM
 from sm_core.drought.summary import DroughtSummary, UnitDrought
 from sm_core.drought.texts import simplified
 from sm_core.drought.units import AdminUnits
-from sm_core.drought.words import CLASS_NAMES, MATURITY, WORDS, Language, class_text, stage_text, unit_name
+from sm_core.drought.words import CLASS_NAMES, MATURITY, WORDS, class_text, stage_text, unit_name
 
 CHART_DAYS = 90
 LISTED_UNITS = 30

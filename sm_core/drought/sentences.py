@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sm_core.domain import Language, date_text
 from sm_core.drought.summary import ASSESSED_SHARE, Change, DroughtSummary, UnitDrought
-from sm_core.drought.words import MATURITY, WORDS, Language, class_text, date_text, unit_name
+from sm_core.drought.words import MATURITY, WORDS, class_text, unit_name
 
 NAMED_UNITS = 5
 
 
 def title(summary: DroughtSummary, language: Language) -> str:
     """What the summary is about."""
-    return WORDS[language]["title"].format(title=summary.title, date=date_text(summary.day, language))
+    name = summary.title_ko if language == "ko" and summary.title_ko else summary.title
+    return WORDS[language]["title"].format(title=name, date=date_text(summary.day, language))
 
 
 def headline(summary: DroughtSummary, language: Language) -> str:

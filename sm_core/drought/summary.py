@@ -97,6 +97,7 @@ class DroughtSummary(Record):
 
     region_id: str
     title: str
+    title_ko: str = ""
     day: dt.date
     maturity: Maturity
     based_on: str | None
@@ -169,12 +170,13 @@ def summarise(
     check_on_grid(units.grid, fields)
     cells = _Cells.of(fields, units, land, day, land_cover)
     everywhere = sparse.csr_array(np.ones((1, land.size)))
-    total = cells.rows(everywhere, ((region.region_id, region.title, region.title),))[0]
+    total = cells.rows(everywhere, ((region.region_id, region.title, region.korean_title),))[0]
     rows = cells.rows(units.coverage, tuple(zip(units.ids, units.names, units.korean, strict=True)))
     earlier = sorted((past for past in history if past.day < day), key=lambda past: past.day)
     changes = tuple(filter(None, (_change(period, day, total, rows, earlier) for period in PERIODS)))
     return DroughtSummary(
-        region_id=region.region_id, title=region.title, day=day, maturity=maturity, based_on=based_on,
+        region_id=region.region_id, title=region.title, title_ko=region.title_ko, day=day, maturity=maturity,
+        based_on=based_on,
         total=_with_past(total, day, earlier), units=tuple(_with_past(row, day, earlier) for row in rows),
         changes=changes, extrapolated_percent=cells.share_of_all("extrapolated_sm_rootzone"),
         climatology_kind="provisional" if fields.attrs.get("climatology_kind") == "provisional" else "final",

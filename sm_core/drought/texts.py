@@ -9,12 +9,13 @@ import json
 import numpy as np
 import shapely
 
+from sm_core.domain import Language
 from sm_core.drought import sentences
 from sm_core.drought.available_water import UPLAND_STAGES
 from sm_core.drought.classes import USDM
 from sm_core.drought.summary import DroughtSummary, UnitDrought
 from sm_core.drought.units import AdminUnits
-from sm_core.drought.words import WORDS, Language, class_text, stage_text, unit_name
+from sm_core.drought.words import WORDS, class_text, stage_text, unit_name
 
 LISTED_UNITS = 10
 MAP_TOLERANCE_DEGREES = 0.005

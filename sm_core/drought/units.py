@@ -111,7 +111,8 @@ def load_units(region: Region, root: Path) -> AdminUnits:
     """
     grid = region.grid
     if region.admin_units is None:
-        return AdminUnits.of_shapes([region.title], [shapely.box(*region.lonlat_bounds)], grid)
+        return AdminUnits.of_shapes([region.title], [shapely.box(*region.lonlat_bounds)], grid,
+                                    korean=[region.korean_title])
     path = _path(region.admin_units, root)
     table = _read(path, region)
     columns = {name: [str(value) for value in values] for name, values in table.columns.items()}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
-from typing import Literal
 
+from sm_core.domain import Language
 from sm_core.drought.available_water import UPLAND_STAGES
 from sm_core.drought.classes import USDM
 from sm_core.drought.summary import UnitDrought
 
-Language = Literal["en", "ko"]
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 CLASS_NAMES: Mapping[Language, tuple[str, ...]] = {
@@ -94,17 +92,6 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "course": "평균 백분위", "changes": "변화", "legend": "범례", "item": "발행물 {item}",
     },
 }
-
-
-def date_text(day: dt.date, language: Language) -> str:
-    """A date as it is written.
-
-    >>> date_text(dt.date(2019, 4, 5), "en"), date_text(dt.date(2019, 4, 5), "ko")
-    ('5 April 2019', '2019년 4월 5일')
-    """
-    if language == "ko":
-        return f"{day.year}년 {day.month}월 {day.day}일"
-    return f"{day.day} {day:%B %Y}"
 
 
 def class_text(value: int | None, language: Language) -> str:

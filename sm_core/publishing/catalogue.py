@@ -51,6 +51,8 @@ _MODELS: Mapping[ModelKind, tuple[str, str, str, Sequence[str]]] = {
     "corrector": ("Convolutional network fitted to stations", "PyTorch", "regression", LAYERS),
     "climatology": ("Empirical distribution by day of the year", "NumPy", "regression",
                     [f"percentile_{layer}" for layer in LAYERS]),
+    "provisional_climatology": ("Empirical distribution by day of the year, of days made with substitutes", "NumPy",
+                                "regression", [f"percentile_{layer}" for layer in LAYERS]),
     "mapping": ("Seasonal quantile mapping", "NumPy", "regression", LAYERS),
     "normals": ("Yearly cycle of means", "NumPy", "regression", ("lst_day", "ndvi")),
 }

@@ -89,6 +89,19 @@ def read_cogs(
     return xr.Dataset(fields, {"y": grid.y, "x": grid.x}, {"grid_id": grid.grid_id, "crs": grid.crs})
 
 
+def as_stored(ds: xr.Dataset, product: Product, variables: Sequence[str]) -> xr.Dataset:
+    """These variables as ``read_cogs`` will give them back.
+
+    Raises
+    ------
+    UnitsError       SM303, a value does not fit its encoding.
+    NonFiniteError   SM403, a value is infinite.
+    """
+    declared = [v for v in product.variables if v.variable.name in variables]
+    return xr.Dataset({v.variable.name: (("y", "x"), decode(encode(ds[v.variable.name].values, v), v))
+                       for v in declared}, {"y": ds.y, "x": ds.x})
+
+
 def file_name(item: ProductItem, variable: str) -> str:
     """``<product>_<region>_<YYYYMMDD>_r<NN>_<variable>.tif``"""
     return f"{file_stem(item)}_{variable}.tif"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from sm_core.domain import LAYERS, CorrectionFlag, Grid, QaFlag
 from sm_core.drought import UNKNOWN, classify
+from sm_core.drought.masks import assessable
 from sm_core.fusion.flags import FusionFlag
 from sm_core.publishing.products import MOISTURE_RANGE
 
@@ -20,20 +23,24 @@ GAUSSIAN_90 = 1.645
 """Half the 90 % interval of a normal distribution, in standard deviations."""
 _LIMITS = np.array(MOISTURE_RANGE, np.float32)
 NO_FLAG = QaFlag(0)
+FAR_KM = 50.0
+SNOW_SHARE = 0.5
 
 
 def product_fields(
     corrected: xr.Dataset, fused: xr.Dataset, percentiles: xr.Dataset, statics: xr.Dataset, grid: Grid, *,
-    coarse_flags: QaFlag = NO_FLAG,
+    day: dt.date, coarse_flags: QaFlag = NO_FLAG,
 ) -> xr.Dataset:
     """Assemble what is published from what the steps of the day made.
 
     Parameters
     ----------
     corrected
-        Both layers, their ``_spread`` and ``flag``; ``<layer>_halfwidth_90`` where the corrector knows it. (y, x)
+        Both layers, their ``_spread`` and ``flag``; ``<layer>_halfwidth_90`` and ``station_km``, the distance from the
+        nearest training station, where the corrector knows them. (y, x)
     fused
-        ``lst_day`` [K], ``lst_day_flag``, ``ndvi_flag``, and where known ``lst_day_age`` [days]. (y, x)
+        ``lst_day`` [K], ``lst_day_flag``, ``ndvi_flag``, and where known ``lst_day_age`` [days] and ``snow``, the share
+        of the cell that it covers [1]. (y, x)
     percentiles
         ``percentile_<layer>`` [%] and ``extrapolated_<layer>``, and whatever else is known of the day's drought, such
         as ``available_water_ratio`` [%]. (y, x) or (drought, y, x)
@@ -41,6 +48,8 @@ def product_fields(
         ``land``, and where known ``slope``, ``land_cover``, ``paddy``. (y, x)
     grid
         The region grid.
+    day
+        For the season of the paddies.
     coarse_flags
         Bits that hold for the whole day.
 
@@ -52,7 +61,8 @@ def product_fields(
     Notes
     -----
     Bounds hold a sensor's reading in 90 % of cases: the value plus and minus ``_halfwidth_90``, or 1.645 times the
-    spread where there is none, cut to what soil can hold. The available water is unknown where texture is.
+    spread where there is none, cut to what soil can hold. The available water is unknown where texture is. The drought
+    class is unknown where :func:`sm_core.drought.masks.assessable` says so; the percentile is not.
     """
     land = statics["land"].values > 0.5
     fields: dict[str, NDArray[np.generic]] = {}
@@ -63,8 +73,9 @@ def product_fields(
         half = corrected.get(f"{layer}_halfwidth_90", GAUSSIAN_90 * corrected[f"{layer}_spread"]).values
         fields[f"{layer}_lower_90"] = _on(land, np.clip(value - half, *MOISTURE_RANGE))
         fields[f"{layer}_upper_90"] = _on(land, np.clip(value + half, *MOISTURE_RANGE))
-    fields["drought_class"] = classify(fields["percentile_sm_rootzone"])
-    fields["qa_flags"] = _flags(corrected, fused, statics, land, coarse_flags)
+    fields["qa_flags"] = flags = _flags(corrected, fused, statics, land, coarse_flags)
+    classes = classify(fields["percentile_sm_rootzone"])
+    fields["drought_class"] = np.where(assessable(flags, day), classes, classes.dtype.type(UNKNOWN))
     fields["available_water_ratio"] = _on(land, _known_or_nan("available_water_ratio", percentiles, grid))
     fields["observation_age"] = _on(land, _age(fused))
     further = percentiles[[name for name in percentiles if name not in fields and not str(name).startswith("limits_")]]
@@ -113,6 +124,10 @@ def _flags(
         QaFlag.UNCORRECTED: corrected["flag"].values == CorrectionFlag.UNCORRECTED,
         QaFlag.CLIPPED: np.logical_or.reduce([np.isin(corrected[layer].values, _LIMITS) for layer in LAYERS]),
     }
+    if "snow" in fused:
+        marks[QaFlag.SNOW] = fused["snow"].values > SNOW_SHARE
+    if "station_km" in corrected:
+        marks[QaFlag.FAR_FROM_STATION] = corrected["station_km"].values > FAR_KM
     if "slope" in statics:
         marks[QaFlag.STEEP] = statics["slope"].values > STEEP_DEG
     if "land_cover" in statics:

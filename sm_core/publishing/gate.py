@@ -25,11 +25,15 @@ class GateContext:
     conservation_error
         For each variable the largest deviation of a coarse cell's mean from the coarse value [unit of the variable],
         measured where the two meet; None or absent means not measured, which fails.
+    edge_contrast
+        For each variable the mean jump between neighbours of different coarse cells over that inside coarse cells [1];
+        None, NaN or absent means not measured, which fails.
     """
 
     land: NDArray[np.bool_]
     yesterday: xr.Dataset | None = None
     conservation_error: Mapping[str, float | None] = field(default_factory=dict)
+    edge_contrast: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def evaluate(product: Product, ds: xr.Dataset, context: GateContext) -> GateResu
     -----
     range: every known value within limits, infinities outside. valid_fraction: share of land cells with a value.
     change_from_yesterday: mean absolute difference over land known on both days, both rounded as they are stored.
-    conservation: as handed in.
+    mean: over the land cells with a value; of percentiles it tells how far the region is from its climatology.
+    conservation, seams: as handed in.
     """
     results, not_applicable = [], []
     for check in product.checks:
@@ -85,9 +90,8 @@ def _judge(check: Check, found: _Measurement | None) -> CheckResult:
 
 
 def _measure(check: Check, product: Product, ds: xr.Dataset, context: GateContext) -> _Measurement | None:
-    if check.kind == "conservation":
-        error = context.conservation_error.get(check.variable)
-        return None if error is None else _Measurement(float(error), 1, "largest deviation of a coarse cell")
+    if check.kind in ("conservation", "seams"):
+        return _handed_in(check, context)
     if check.variable not in ds:
         return None
     values = ds[check.variable].values
@@ -97,10 +101,20 @@ def _measure(check: Check, product: Product, ds: xr.Dataset, context: GateContex
         cells = int(context.land.sum())
         known = int(np.isfinite(values[context.land]).sum())
         return _Measurement(known / cells, cells, "known share of land") if cells else None
+    if check.kind == "mean":
+        over = values[context.land & np.isfinite(values)].astype(np.float64)
+        return _Measurement(float(over.mean()), over.size, "mean over land") if over.size else None
     if context.yesterday is None or check.variable not in context.yesterday:
         return None
     scale = next((v.encoding.scale for v in product.variables if v.variable.name == check.variable), None)
     return _change(values, context.yesterday[check.variable].values, context.land, scale)
+
+
+def _handed_in(check: Check, context: GateContext) -> _Measurement | None:
+    seams = check.kind == "seams"
+    found = (context.edge_contrast if seams else context.conservation_error).get(check.variable)
+    what = "jump across edges of coarse cells over that inside" if seams else "largest deviation of a coarse cell"
+    return None if found is None else _Measurement(float(found), 1, what)
 
 
 def _worst(values: NDArray[np.floating], limits: tuple[float, float]) -> _Measurement | None:

@@ -60,6 +60,25 @@ def item_id(
     return str(uuid.uuid5(_NAMESPACE, json.dumps(made_from)))
 
 
+def made_from(item: ProductItem, algorithm_version: str, fingerprint: str, models: Sequence[ModelVersion]) -> bool:
+    """Whether an item was made so, from these inputs, with these models in any order."""
+    return (item.algorithm_version, item.fingerprint, sorted(model.sha256 for model in item.models)) == (
+        algorithm_version, fingerprint, sorted(model.sha256 for model in models))
+
+
+def identity_after(item: ProductItem, before: Sequence[ProductItem]) -> str:
+    """The id of a draft as the next publication of its day.
+
+    Usually its own. Where the newest of the publications ``before`` it was made from the same, that one's; where an
+    older one was, whose inputs have come back meanwhile, one that no publication has.
+    """
+    if before and made_from(before[-1], item.algorithm_version, item.fingerprint, item.models):
+        return before[-1].item_id
+    if all(one.item_id != item.item_id for one in before):
+        return item.item_id
+    return str(uuid.uuid5(_NAMESPACE, json.dumps([item.item_id, before[-1].item_id])))
+
+
 def draft(
     product: Product, inputs: DailyInputs, models: Sequence[ModelVersion], gate: GateResult, created: dt.datetime
 ) -> ProductItem:

@@ -103,6 +103,10 @@ _COVERAGE_EVIDENCE = "without the largest tile, h28v05 with 43.7 % of the penins
 _COMPLETE_EVIDENCE = "without the smallest tile, h27v05 with 24.0 % of the peninsula, 0.76 of the land remains"
 _COPY_EVIDENCE = "as stored, an identical day differs by exactly 0; a day's change of 0.0001 in 1 of 100 cells by 1e-6"
 _CONSERVATION_EVIDENCE = "conserved up to rounding (1e-7) by construction; 0.01 is a fifth of the error at stations"
+_SEAM_EVIDENCE = "1.03 in the downscaled field, 0.99 in the simulated truth; a copy of the coarse field has no bound"
+_DRIFT_EVIDENCE = (
+    "50 on the average of years, by definition; 2 and 98 are the driest and wettest day of a year all over a region")
+_WRONG_EVIDENCE = "0 or 100 in all cells together is what a wrong unit, scale or climatology gives, not weather"
 
 
 def _layer_checks(layer: Layer, largest_change: float, change_evidence: str) -> tuple[Check, ...]:
@@ -117,6 +121,14 @@ def _layer_checks(layer: Layer, largest_change: float, change_evidence: str) -> 
               limits=(1e-6, 1.0), evidence=_COPY_EVIDENCE),
         Check(name=f"{layer}_change", kind="change_from_yesterday", severity="warn", variable=layer,
               limits=(0.0, largest_change), evidence=change_evidence),
+        Check(name=f"{layer}_seams", kind="seams", severity="warn", variable=layer, limits=(0.0, 1.7),
+              evidence=_SEAM_EVIDENCE),
+        Check(name=f"{layer}_blocks", kind="seams", severity="withhold", variable=layer, limits=(0.0, 5.0),
+              evidence=_SEAM_EVIDENCE),
+        Check(name=f"{layer}_drift", kind="mean", severity="warn", variable=f"percentile_{layer}", limits=(2.0, 98.0),
+              evidence=_DRIFT_EVIDENCE),
+        Check(name=f"{layer}_off", kind="mean", severity="withhold", variable=f"percentile_{layer}",
+              limits=(0.1, 99.9), evidence=_WRONG_EVIDENCE),
         Check(name=f"{layer}_conservation", kind="conservation", severity="withhold", variable=layer,
               limits=(0.0, 0.01), evidence=_CONSERVATION_EVIDENCE),
     )
@@ -125,7 +137,7 @@ def _layer_checks(layer: Layer, largest_change: float, change_evidence: str) -> 
 SOIL_MOISTURE_1KM = Product(
     product_id="soil_moisture_1km",
     title="Daily 1-km soil moisture and drought, surface and root zone",
-    algorithm_version="1.1.0",
+    algorithm_version="1.2.0",
     variables=(
         _moisture("sm_surface"), _moisture("sm_rootzone"),
         _uncertainty("sm_surface"), _uncertainty("sm_rootzone"),

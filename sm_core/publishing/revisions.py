@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -52,7 +52,7 @@ def revision_of(before: ProductItem, item: ProductItem, fields: tuple[xr.Dataset
     return Revision(
         published=item.created, day=item.day, revision=item.revision, maturity_before=before.maturity,
         maturity=item.maturity, reasons="; ".join(reasons(before, item)), item_id=item.item_id,
-        **(differences(*fields) if fields else {}),
+        **(_rounded(differences(*fields)) if fields else {}),
     )
 
 
@@ -67,14 +67,21 @@ def reasons(before: ProductItem, item: ProductItem) -> tuple[str, ...]:
 
 
 def differences(before: xr.Dataset, now: xr.Dataset) -> dict[str, float | None]:
-    """How much the values differ; None where no cell is known in both."""
+    """How much the values differ over cells known in both; None where no cell is.
+
+    ``<layer>_change`` [m3 m-3] is a mean, ``drought_class_changed`` and ``known_changed`` are shares [%]: of the cells
+    known in both whose class is another, and of those known in either whose surface layer is known in one alone.
+    """
     found: dict[str, float | None] = {}
     for layer in ("sm_surface", "sm_rootzone"):
-        change = np.abs(now[layer].values - before[layer].values)
-        found[f"{layer}_change"] = round(float(np.nanmean(change)), 5) if np.isfinite(change).any() else None
+        change = np.abs(now[layer].values.astype(np.float64) - before[layer].values)
+        found[f"{layer}_change"] = float(np.nanmean(change)) if np.isfinite(change).any() else None
     first, second = before["drought_class"].values, now["drought_class"].values
     both = (first != 255) & (second != 255)
-    found["drought_class_changed"] = round(100 * float((first != second)[both].mean()), 2) if both.any() else None
+    found["drought_class_changed"] = 100 * float((first != second)[both].mean()) if both.any() else None
+    known = np.isfinite(before["sm_surface"].values), np.isfinite(now["sm_surface"].values)
+    either = known[0] | known[1]
+    found["known_changed"] = 100 * float((known[0] != known[1])[either].mean()) if either.any() else None
     return found
 
 
@@ -102,6 +109,11 @@ def from_csv(text: str) -> tuple[Revision, ...]:
         return tuple(Revision.model_validate(row) for row in known)
     except (ValueError, csv.Error) as cause:
         raise PublishError(f"the list of changes is damaged: {cause}") from cause
+
+
+def _rounded(changes: Mapping[str, float | None]) -> dict[str, float | None]:
+    digits = {"sm_surface_change": 5, "sm_rootzone_change": 5, "drought_class_changed": 2}
+    return {name: None if (value := changes[name]) is None else round(value, n) for name, n in digits.items()}
 
 
 def _models(before: ProductItem, item: ProductItem) -> list[str]:

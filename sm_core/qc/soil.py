@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-ORGANIC_MATTER_PCT = 2.5
+from sm_core.grid.pedotransfer import ORGANIC_MATTER_PCT, soil_water
 
 
 def saturation(sand_pct: float, clay_pct: float, organic_matter_pct: float = ORGANIC_MATTER_PCT) -> float:
@@ -12,8 +12,7 @@ def saturation(sand_pct: float, clay_pct: float, organic_matter_pct: float = ORG
 
     References
     ----------
-    .. [1] Saxton, K. E. & Rawls, W. J. (2006), Soil Sci. Soc. Am. J. 70, 1569-1578, doi:10.2136/sssaj2005.0117,
-       equations 2, 3 and 5.
+    .. [1] :func:`sm_core.grid.pedotransfer.soil_water`
 
     Examples
     --------
@@ -23,7 +22,4 @@ def saturation(sand_pct: float, clay_pct: float, organic_matter_pct: float = ORG
     s, c, om = sand_pct / 100, clay_pct / 100, organic_matter_pct
     if not (math.isfinite(s + c + om) and s >= 0 and c >= 0 and s + c <= 1):
         raise ValueError(f"no texture: sand {sand_pct} %, clay {clay_pct} %, organic matter {organic_matter_pct} %")
-    moist = -0.251 * s + 0.195 * c + 0.011 * om + 0.006 * s * om - 0.027 * c * om + 0.452 * s * c + 0.299
-    capacity = moist + 1.283 * moist**2 - 0.374 * moist - 0.015
-    free = 0.278 * s + 0.034 * c + 0.022 * om - 0.018 * s * om - 0.027 * c * om - 0.584 * s * c + 0.078
-    return capacity + free + 0.636 * free - 0.107 - 0.097 * s + 0.043
+    return float(soil_water(sand_pct, clay_pct, organic_matter_pct).saturation)

@@ -197,6 +197,8 @@ VARIABLES: tuple[Variable, ...] = (
              standard_name="normalized_difference_vegetation_index", units="1", valid_range=(-0.3, 1.0)),
     Variable(name="ndvi_day", long_name="day of the NDVI observation since the composite's first day",
              standard_name=None, units="d", valid_range=(0.0, 16.0)),
+    Variable(name="ndvi_snow", long_name="snow or ice all through the NDVI composite (1 yes, 0 no)",
+             standard_name=None, units="1", valid_range=(0.0, 1.0)),
     Variable(name="lst_day", long_name="daytime land surface temperature", standard_name="surface_temperature",
              units="K", valid_range=(200.0, 350.0), cell_methods="time: point"),
     Variable(name="lst_night", long_name="nighttime land surface temperature", standard_name="surface_temperature",

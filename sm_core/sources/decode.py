@@ -41,8 +41,9 @@ def decode(
 
     Returns
     -------
-    Dataset (time, y, x), float32, NaN = unknown: ``ndvi`` [1] with ``ndvi_day`` [d since ``start``], ``lst_day``,
-    ``lst_night`` [K] with ``_hour`` [h UTC, 0 to 24, of the file date], ``sm_surface``, ``sm_rootzone`` [m3 m-3].
+    Dataset (time, y, x), float32, NaN = unknown: ``ndvi`` [1] with ``ndvi_day`` [d since ``start``] and ``ndvi_snow``
+    [1], ``lst_day``, ``lst_night`` [K] with ``_hour`` [h UTC, 0 to 24, of the file date], ``sm_surface``,
+    ``sm_rootzone`` [m3 m-3].
     Coordinates are cell centres in ``attrs["crs"]``, y descending; other attributes are ``source_id``, ``tile``,
     ``start``, ``end`` (ISO dates), ``produced`` and ``resolution`` [CRS unit].
 

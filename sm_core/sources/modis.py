@@ -21,6 +21,7 @@ LST_FIELDS = {
 """Temperature, quality and local solar view time of each variable."""
 VI_FIELDS = ("1 km 16 days NDVI", "1 km 16 days pixel reliability", "1 km 16 days composite day of the year")
 USABLE_RANKS = (0, 1)
+SNOW_RANK = 2
 
 
 def decode_lst(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
@@ -45,11 +46,14 @@ def decode_lst(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
 
 
 def decode_vi(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
-    """MOD13A2/MYD13A2: ``ndvi`` [1] and ``ndvi_day`` [d since the composite's first day]. (1, y, x); the whole tile.
+    """MOD13A2/MYD13A2: ``ndvi`` [1], ``ndvi_day`` [d since the composite's first day], ``ndvi_snow`` [1].
+
+    (1, y, x); the whole tile.
 
     Notes
     -----
-    Kept are cells of pixel reliability 0 (good) and 1 (marginal); snow, cloud and fill are dropped.
+    Kept are cells of pixel reliability 0 (good) and 1 (marginal); snow, cloud and fill are dropped. The composite is of
+    snow where no better view was had in its 16 days.
 
     References
     ----------
@@ -59,7 +63,8 @@ def decode_vi(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
     cells = _cells(file, granule, path)
     ndvi, reliability, day = (file.fields[name] for name in VI_FIELDS)
     keep = np.isin(reliability.data, USABLE_RANKS)
-    return sinusoidal_dataset(ndvi_variables(ndvi, day, keep, granule, path.name), granule, cells)
+    return sinusoidal_dataset(ndvi_variables(ndvi, day, keep, reliability.data == SNOW_RANK, granule, path.name),
+                              granule, cells)
 
 
 def accept_lst(quality: NDArray[np.uint8]) -> NDArray[np.bool_]:

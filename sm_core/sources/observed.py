@@ -31,9 +31,10 @@ def lst_variables(
 
 
 def ndvi_variables(
-    ndvi: Packed, day_of_year: Packed, keep: NDArray[np.bool_], granule: Granule, where: str
+    ndvi: Packed, day_of_year: Packed, keep: NDArray[np.bool_], snow: NDArray[np.bool_], granule: Granule, where: str
 ) -> dict[str, NDArray[np.float32]]:
-    """``ndvi`` [1] and ``ndvi_day`` [d since the composite's first day] of the cells to keep. (y, x)
+    """``ndvi`` [1] and ``ndvi_day`` [d since the composite's first day] of the cells to keep, and ``ndvi_snow`` [1] of
+    those and of snow. (y, x)
 
     Raises
     ------
@@ -41,7 +42,8 @@ def ndvi_variables(
     """
     values = check_physical("ndvi", unpack(ndvi, keep), where)
     since = days_since_start(unpack(day_of_year, np.isfinite(values)), granule.start)
-    return {"ndvi": values, "ndvi_day": check_physical("ndvi_day", since, where)}
+    covered = np.where(snow, np.float32(1), np.where(np.isfinite(values), np.float32(0), np.float32(np.nan)))
+    return {"ndvi": values, "ndvi_day": check_physical("ndvi_day", since, where), "ndvi_snow": covered}
 
 
 def sinusoidal_dataset(

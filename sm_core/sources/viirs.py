@@ -21,7 +21,7 @@ from sm_core.sources.structmetadata import SinusoidalCells, tile_cells
 LST_FIELDS = ("LST_1KM", "QC", "View_Time")
 VI_FIELDS = ("1 km 16 days NDVI", "1 km 16 days pixel reliability", "1 km 16 days composite day of the year")
 STRUCT_METADATA = "HDFEOS INFORMATION/StructMetadata.0"
-LAST_USABLE_RANK = 4
+LAST_USABLE_RANK, SNOW_RANK = 4, 8
 
 
 def decode_lst(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
@@ -43,7 +43,9 @@ def decode_lst(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
 
 
 def decode_vi(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
-    """VNP13A2, VJ113A2: ``ndvi`` [1] and ``ndvi_day`` [d since the composite's first day]. (1, y, x); the whole tile.
+    """VNP13A2, VJ113A2: ``ndvi`` [1], ``ndvi_day`` [d since the composite's first day], ``ndvi_snow`` [1].
+
+    (1, y, x); the whole tile.
 
     Notes
     -----
@@ -57,7 +59,8 @@ def decode_vi(path: Path, granule: Granule, subset: Subset) -> xr.Dataset:
     """
     (ndvi, reliability, day), cells = _read(path, VI_FIELDS, granule)
     keep = (reliability.data >= 0) & (reliability.data <= LAST_USABLE_RANK)
-    return sinusoidal_dataset(ndvi_variables(ndvi, day, keep, granule, path.name), granule, cells)
+    return sinusoidal_dataset(ndvi_variables(ndvi, day, keep, reliability.data == SNOW_RANK, granule, path.name),
+                              granule, cells)
 
 
 def accept_lst(quality: NDArray[np.uint16]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from sm_core.domain import Region, Role
+from sm_core.drought.units import BUNDLED
 from sm_core.errors import ConfigError
 from sm_core.sources.declare import source
 from sm_core.sources.names import identify, part
@@ -186,7 +187,8 @@ def _as_surveyed(world: World, values: Floats, name: str) -> Floats:
 
 
 def _write_admin_units(world: World) -> None:
-    if world.spec.region.admin_units is None:
+    named = world.spec.region.admin_units
+    if named is None or named in BUNDLED:
         return
     west, south, east, north = world.spec.region.lonlat_bounds
     least, most = ADMIN_UNITS_RANGE
@@ -197,7 +199,7 @@ def _write_admin_units(world: World) -> None:
     polygons = [polygon.intersection(box) for polygon in shapely.voronoi_polygons(seats, extend_to=box).geoms]
     polygons.sort(key=lambda polygon: (-polygon.centroid.y, polygon.centroid.x))
     names = [f"Unit {chr(ord('A') + n // 4)}{n % 4 + 1}" for n in range(count)]
-    write_admin_units(world.directory / world.spec.region.admin_units, names=names, polygons=polygons)
+    write_admin_units(world.directory / named, names=names, polygons=polygons)
 
 
 def _write_stations(world: World) -> None:

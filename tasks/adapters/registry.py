@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ DOCUMENTS = "documents"
 _ARTIFACT = "model"
 _SERVED = "served"
 """Tag of a region's experiment: the trainings that served, the present one last."""
+_TRAINING = "training"
+"""Tag of a version made outside a training: the one that it belongs to."""
 _REMEMBERED = 100
 
 
@@ -93,6 +96,12 @@ class ModelRegistry:
         self._client.set_tag(run_id, "error", error)
         self._client.set_terminated(run_id, "FAILED")
 
+    def open_runs(self, before: dt.datetime) -> tuple[str, ...]:
+        """Training runs that began before this moment and have not ended."""
+        experiments = [one.experiment_id for one in self._client.search_experiments()]
+        runs = self._client.search_runs(experiments, "attributes.status = 'RUNNING'") if experiments else ()
+        return tuple(run.info.run_id for run in runs if run.info.start_time < before.timestamp() * 1000)
+
     def register(
         self, run_id: str, region_id: str, kind: ModelKind, directory: Path, *, trained_until: dt.date,
         training_stations: tuple[str, ...] = (), held_out_stations: tuple[str, ...] = (),
@@ -127,6 +136,13 @@ class ModelRegistry:
                 self._remember(region_id, [*served, run_id])
         self._client.set_registered_model_alias(version.name, CHAMPION, str(version.version))
 
+    def renew(self, version: ModelVersion) -> None:
+        """Let a later version of one model serve; the history of trainings stays as it is."""
+        with suppress(ModelNotFoundError):
+            served = self.champion(version.name.rsplit(".", 1)[0], version.kind)
+            self.annotate(version.name, version.version, {_TRAINING: self.run_of(served)})
+        self._client.set_registered_model_alias(version.name, CHAMPION, str(version.version))
+
     def shadow(self, version: ModelVersion) -> None:
         """Mark ``version`` as the one that might serve; nothing is made with it."""
         self._client.set_registered_model_alias(version.name, "shadow", str(version.version))
@@ -159,8 +175,9 @@ class ModelRegistry:
         return dict(self._client.get_model_version(version.name, str(version.version)).tags)
 
     def run_of(self, version: ModelVersion) -> str:
-        """The training that made a version."""
-        return str(self._client.get_model_version(version.name, str(version.version)).run_id)
+        """The training that made a version, or that made the one it renews."""
+        found = self._client.get_model_version(version.name, str(version.version))
+        return str(found.tags.get(_TRAINING, found.run_id))
 
     def trainings(self, region_id: str) -> tuple[Training, ...]:
         """The finished trainings of a region, newest first."""
@@ -221,6 +238,17 @@ class ModelRegistry:
             return self._as_version(self._client.get_model_version_by_alias(f"{region_id}.{kind}", CHAMPION))
         except MlflowException as cause:
             raise ModelNotFoundError(f"region {region_id} has no {kind} in service") from cause
+
+    def serving(self, region_id: str) -> tuple[ModelVersion, ...]:
+        """What serves of each kind in :data:`TRAINED`, all made by one training, also while others are put in service.
+
+        Raises
+        ------
+        ModelNotFoundError   SM501, nothing was trained or promoted for the region.
+        """
+        champions = tuple(self.champion(region_id, kind) for kind in TRAINED)
+        runs = [self.run_of(version) for version in champions]
+        return champions if len(set(runs)) == 1 else self._models_of(region_id, runs[-1])
 
     def fetch(self, version: ModelVersion) -> Path:
         """The model's folder on this machine, verified.

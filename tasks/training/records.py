@@ -6,6 +6,8 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from sm_core.domain import DailyInputs, GriddedInputs, Layer, ModelVersion, RasterRef, Record, Role
 from sm_core.errors import TooFewSamplesError
 from sm_core.validation import SkillTable, Split
@@ -20,11 +22,11 @@ COARSE_ROLES: dict[Layer, Role] = {"sm_surface": "ssm_coarse", "sm_rootzone": "r
 class TrainingRequest(Record):
     """Train a region on every n-th day of a period, with what was known at ``as_of``."""
 
-    region_id: str
-    start: dt.date | None = None
-    end: dt.date | None = None
-    every_days: int = 5
-    as_of: dt.datetime
+    region_id: str = Field(description="Region to train.")
+    start: dt.date | None = Field(default=None, description="First day; empty: the archive's first.")
+    end: dt.date | None = Field(default=None, description="Last day; empty: the archive's last.")
+    every_days: int = Field(default=5, ge=1, description="Take every n-th day.")
+    as_of: dt.datetime = Field(description="Only what was known then is learned from (UTC, with its zone).")
 
 
 class TrainingPlan(Record):

@@ -24,6 +24,7 @@ class RegionAnswer(Record):
 
     region_id: str
     title: str
+    korean: str
     bounds: tuple[float, float, float, float]
     """West, south, east, north [degrees]."""
     first: dt.date
@@ -188,6 +189,16 @@ class UnitHistory(Record):
     assessed_percent: list[float | None]
 
 
+class StationSkill(Record):
+    """Scores at one station that the training in service never saw, on days it never saw; null where undefined."""
+
+    layer: Layer
+    days: int
+    pearson_r: float | None
+    ubrmsd: float | None
+    bias: float | None
+
+
 class StationAnswer(Record):
     """A station in the region and its part in the models of the newest day."""
 
@@ -196,6 +207,7 @@ class StationAnswer(Record):
     lat: float
     role: str
     """``training``, ``unseen`` (held out, the models never saw it), or ``other``."""
+    skill: list[StationSkill]
 
 
 class SkillAnswer(Record):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 
-from sm_core.drought.units import AdminUnits, load_units
 from sm_core.publishing import SOIL_MOISTURE_1KM
 from tasks.adapters.mirror import STATION_SOURCES, Mirror
 from tasks.web.api import PROBLEMS, FieldTiler, Runner, data_routes, file_routes, page_routes, stac_routes
@@ -28,14 +27,14 @@ DESCRIPTION = (
 
 def open_site(here: Services, limits: Limits) -> Site:
     """What lies in the data folder of these services, and the stations and units beside it."""
-    root = here.settings.archive or here.settings.statics or here.settings.data / "archive"
-
-    def units_of(region_id: str) -> AdminUnits:
-        return load_units(here.region(region_id), root)
+    def titles_of(region_id: str) -> tuple[str, str]:
+        region = here.region(region_id)
+        return region.title, region.korean_title
 
     return Site(
-        Published(here.store, SOIL_MOISTURE_1KM), Stations(lambda: station_files(here)), units_of,
-        lambda region_id: here.region(region_id).title, here.reports, limits,
+        Published(here.store, SOIL_MOISTURE_1KM), Stations(lambda: station_files(here)),
+        lambda region_id: here.units(here.region(region_id)), titles_of,
+        here.reports, limits,
     )
 
 

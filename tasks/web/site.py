@@ -23,7 +23,7 @@ from tasks.web.layers import MapLayer, map_layers
 from tasks.web.limits import Limits
 from tasks.web.published import CHECKSUMS, Published, PublishedDay, period
 from tasks.web.rasters import Cell, cell_at, flags_at, tile, value_at
-from tasks.web.stations import Place, Stations, role_of, skill_of, training_in_service
+from tasks.web.stations import Place, Stations, role_of, skill_at_each, skill_of, training_in_service
 from tasks.web.units import UnitHistories, outlines
 from tasks.web.workers import BoundedCache
 
@@ -46,20 +46,21 @@ class Site:
 
     Parameters
     ----------
-    units_of, title_of
-        A region's administrative units and its title; may fail with a coded error where the region is not known here.
+    units_of, titles_of
+        A region's administrative units and its titles, English and Korean; may fail with a coded error where the region
+        is not known here.
     reports
         Folder of the training reports.
     """
 
     def __init__(
         self, published: Published, stations: Stations, units_of: Callable[[str], AdminUnits],
-        title_of: Callable[[str], str], reports: Path, limits: Limits,
+        titles_of: Callable[[str], tuple[str, str]], reports: Path, limits: Limits,
     ) -> None:
         self.published, self.limits = published, limits
         self.layers = {layer.name: layer for layer in map_layers(published.product)}
         self._stations, self._histories = stations, UnitHistories(published)
-        self._units_of, self._title_of, self._reports = units_of, title_of, reports
+        self._units_of, self._titles_of, self._reports = units_of, titles_of, reports
         self._grids: BoundedCache[str, Grid] = BoundedCache(64)
         self._outlines: BoundedCache[str, answers.GeoJson] = BoundedCache(16)
         self._tiles: BoundedCache[tuple[str, str, int, int, int], bytes] = BoundedCache(limits.tile_cache_bytes, len)
@@ -73,7 +74,8 @@ class Site:
     def region(self, region_id: str) -> answers.RegionAnswer:
         """One region."""
         days = self.published.days(region_id)
-        return answers.RegionAnswer(region_id=region_id, title=self._title(region_id), first=min(days), last=max(days),
+        title, korean = self._titles(region_id)
+        return answers.RegionAnswer(region_id=region_id, title=title, korean=korean, first=min(days), last=max(days),
                                     bounds=self.bounds(region_id), days=len(days))
 
     def grid(self, region_id: str) -> Grid:
@@ -187,13 +189,15 @@ class Site:
         """Stations in the region, and the skill at those that no model saw."""
         newest = next(reversed(self.published.days(region_id).values()))
         models = self.published.revisions(region_id, newest)[-1].models
-        record = training_in_service(self._reports, region_id)
+        record, folder = training_in_service(self._reports, region_id) or (None, None)
+        scores = skill_at_each(folder) if folder else {}
         judged = record["plan"]["judged_days"] if record else ()
         return answers.StationsAnswer(
             region_id=region_id, skill=skill_of(record) if record else [],
             judged=(judged[0], judged[-1]) if judged else None,
             stations=[answers.StationAnswer(station_id=one.station_id, lon=one.lon, lat=one.lat,
-                                            role=role_of(one.station_id, models))
+                                            role=role_of(one.station_id, models),
+                                            skill=scores.get(one.station_id, []))
                       for one in self._stations.inside(self.bounds(region_id))],
         )
 
@@ -251,11 +255,11 @@ class Site:
         return [answers.FileAnswer(name=name, href=f"{root}/{name}", size=size, sha256=sha256)
                 for name, size, sha256 in (*listed, *extra)]
 
-    def _title(self, region_id: str) -> str:
+    def _titles(self, region_id: str) -> tuple[str, str]:
         try:
-            return self._title_of(region_id)
+            return self._titles_of(region_id)
         except SmError:
-            return region_id
+            return region_id, region_id
 
 
 def collection_id(item: ProductItem) -> str:

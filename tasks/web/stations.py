@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections import defaultdict
@@ -17,7 +18,8 @@ from sm_core.domain import ModelVersion
 from sm_core.errors import NotPublishedError, StationFileError
 from sm_core.qc import check_series, daily_layers
 from sm_core.sources import read_stations
-from tasks.web.answers import SkillAnswer
+from tasks.training.each_station import SCORES
+from tasks.web.answers import SkillAnswer, StationSkill
 from tasks.web.rasters import distance_km
 from tasks.web.workers import BoundedCache
 
@@ -127,15 +129,27 @@ def role_of(station_id: str, models: Iterable[ModelVersion]) -> str:
     return "other"
 
 
-def training_in_service(reports: Path, region_id: str) -> dict[str, Any] | None:
-    """The record of the newest training that was put in service; None before the first."""
-    newest: dict[str, Any] | None = None
+def training_in_service(reports: Path, region_id: str) -> tuple[dict[str, Any], Path] | None:
+    """The record of the newest training that was put in service, and its folder; None before the first."""
+    newest: tuple[dict[str, Any], Path] | None = None
     folder = reports / region_id
     for path in sorted(folder.glob("*/record.json")) if folder.is_dir() else ():
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("promoted") and (newest is None or record["plan"]["as_of"] > newest["plan"]["as_of"]):
-            newest = record
+        if record.get("promoted") and (newest is None or record["plan"]["as_of"] > newest[0]["plan"]["as_of"]):
+            newest = record, path.parent
     return newest
+
+
+def skill_at_each(folder: Path) -> dict[str, list[StationSkill]]:
+    """By station, the scores of the training in a folder; empty where it has left none."""
+    found: dict[str, list[StationSkill]] = defaultdict(list)
+    if not (folder / SCORES).is_file():
+        return found
+    with (folder / SCORES).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row.pop("station_id")].append(StationSkill.model_validate(
+                {name: text or None for name, text in row.items()}))
+    return found
 
 
 def skill_of(record: dict[str, Any]) -> list[SkillAnswer]:

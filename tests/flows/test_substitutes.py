@@ -38,6 +38,9 @@ def mine(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     for one in SubstitutesRecord.model_validate_json(record).fitted:
         assert one.model is not None, one.reason
         registry.promote(one.model)
+    learned = own.run("climatology", "provisional", "--every", "1")
+    assert learned.returncode == 0, learned.stderr
+    assert "in service: small.provisional_climatology version 1" in learned.stdout
     return own
 
 
@@ -66,7 +69,7 @@ def test_day_without_real_coarse_sources_is_provisional_and_says_by_what(runs: t
     item = json.loads((revision(mine, 1) / "item.json").read_text())
     assert item["maturity"] == "provisional"
     assert {m["name"] for m in item["models"]} == {
-        "small.downscaler", "small.corrector", "small.climatology", "small.mapping", "small.normals"}
+        "small.downscaler", "small.corrector", "small.provisional_climatology", "small.mapping", "small.normals"}
     used = {g["source_id"] for g in item["inputs"]}
     assert SMAP in used
     assert not {s for s in used if s.startswith(("GLEAM", "GLASS08"))}
@@ -97,6 +100,26 @@ def test_day_becomes_final_when_the_real_sources_arrive(runs: tuple[str, str], m
     assert {m["kind"] for m in second["models"]} == {"downscaler", "corrector", "climatology"}
     assert SMAP not in {g["source_id"] for g in second["inputs"]}
     assert "GLEAM_v4.2a.SMs | 1 |" in runs[1]
+
+
+def test_provisional_day_is_compared_with_provisional_days(runs: tuple[str, str], mine: Trained) -> None:
+    first, second = (json.loads((revision(mine, n) / "drought.json").read_text()) for n in (1, 2))
+    assert (first["climatology_kind"], second["climatology_kind"]) == ("provisional", "final")
+    assert "no climatology" not in (revision(mine, 1) / "drought.md").read_text()
+    provisional, final = (_read(mine, n, "percentile_sm_rootzone").astype(float) * 0.01 for n in (1, 2))
+    land = (provisional < 655) & (final < 655)
+    assert np.abs(provisional[land] - final[land]).mean() < 25
+
+
+def test_update_counts_both_kinds_of_days(runs: tuple[str, str], mine: Trained) -> None:
+    done = mine.run_on_data("climatology", "update")
+    assert done.returncode == 0, done.stderr
+    assert "small.climatology version 1" in done.stdout                 # the newest year is still growing
+    assert "small.provisional_climatology version 1" in done.stdout
+    records = {json.loads(path.read_text())["kind"]: path.parent
+               for path in (mine.data / "climatology" / "small").glob("*/record.json")}
+    assert {kind: [path.name for path in folder.glob("*.h5")] for kind, folder in records.items()} == {
+        "final": ["2019-07.h5"], "provisional": ["2019-07.h5"]}
 
 
 def revision(mine: Trained, number: int) -> Path:

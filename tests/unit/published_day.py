@@ -27,7 +27,7 @@ def granule(name: str = "MOD11A1.A2019166.h28v05.061.hdf", sha: str = "12", sour
 def item(**changes: object) -> ProductItem:
     known = {
         "item_id": "0c7a3b52-6d3c-5b8e-8f39-bb0d1f2f9f11", "product_id": "soil_moisture_1km",
-        "algorithm_version": "1.1.0", "region_id": "korea", "day": DAY, "revision": 2, "maturity": "provisional",
+        "algorithm_version": "1.2.0", "region_id": "korea", "day": DAY, "revision": 2, "maturity": "provisional",
         "created": dt.datetime(2019, 6, 17, 9, 0, tzinfo=dt.UTC), "assets": (), "inputs": (granule(),),
         "fingerprint": "cd" * 32, "models": (MODEL,), "gate": GateResult(results=()), "directory": "",
     }

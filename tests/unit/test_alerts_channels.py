@@ -55,7 +55,7 @@ class World:
         return AlertBook(self.database)
 
     def office(self, *channels: Channel, owner: str = "me") -> AlertOffice:
-        return AlertOffice(self.database, channels, RULES, ISSUER, owner, self.folder / ".sending",
+        return AlertOffice(self.database, channels, (RULES,), ISSUER, owner, self.folder / ".sending",
                            lambda: self.now)
 
     def send(self, *channels: Channel, owner: str = "me") -> tuple[ChannelReport, ...]:
@@ -101,6 +101,44 @@ def mail(port: int, **more: object) -> Mail:
 
 def wait(world: World) -> None:
     world.now += 12 * HOUR
+
+
+def test_what_stands_and_what_waits_is_told(world: World) -> None:
+    world.drought(CapFiles(world.folder))
+    office = world.office(CapFiles(world.folder))
+    assert [(one.unit.unit_id, one.number) for one in office.in_force("test")] == [("u1", 1), ("u2", 1), ("u3", 1)]
+    outbox_of = Outbox(world.database)
+    batch = outbox_of.claim("cap", "test", "me", world.now + HOUR, HOUR, 1)
+    assert batch is not None
+    outbox_of.doubt(batch, world.now)
+    late = outbox_of.claim("cap", "test", "other", world.now + HOUR, HOUR, 1)
+    assert late is not None
+    outbox_of.give_up(late, "SM706", "not wanted", world.now)
+    assert [(one.event.unit.unit_id, one.state) for one in office.pending("test")] == [
+        ("u1", "in doubt"), ("u2", "given up"), ("u3", "waiting")]
+    wait(world)
+    office.deliver("test")
+    assert [(one.event.unit.unit_id, one.state, one.error_code) for one in office.pending("test")] == [
+        ("u2", "given up", "SM706")]
+    world.now += 60 * 24 * HOUR
+    assert office.in_force("test") == ()
+
+
+def test_two_measures_of_a_unit_are_told_apart(world: World) -> None:
+    upland = RULES.model_copy(update={"rules_id": "upland", "measure": "upland_stage"})
+    office = AlertOffice(world.database, [CapFiles(world.folder)], (RULES, upland), ISSUER, "me",
+                         world.folder / ".sending", lambda: world.now)
+    headlines: list[str] = []
+    for number in range(8):
+        stages = (30.0, 0.0, 70.0, 0.0, 0.0) if number < 4 else (100.0, 0.0, 0.0, 0.0, 0.0)
+        one = unit_day(number, "1", unit_id="u1").model_copy(update={"stage_percent": stages})
+        headlines += office.issue("test", REGION, date(number), [one], UNITS).headlines
+    assert headlines == ["Drought in Alpha & Co: dry (L1)", "Drought in Alpha & Co: very dry (L2)",
+                         "Drought in Alpha & Co has ended"]
+    told = world.book.events("test")
+    assert [event.measure for event in told] == ["drought_class", "upland_stage", "upland_stage"]
+    assert len({event.episode for event in told}) == 2
+    assert [event.measure for event in office.in_force("test")] == ["drought_class"]
 
 
 def test_files_are_written_and_marked(world: World) -> None:
@@ -390,7 +428,7 @@ def test_two_processes_that_decide_at_once_tell_once(world: World) -> None:
     for name in ("u1", "u2"):
         assert world.book.standings("test")[name].references == tuple(
             event.reference for event in events if event.unit.unit_id == name)
-    stale = Decided(unit_id="u1", before=world.book.standings("test")["u2"].model_copy(update={"told": 2}),
+    stale = Decided(standing_id="u1", before=world.book.standings("test")["u2"].model_copy(update={"told": 2}),
                     decision=Decision(standing=world.book.standings("test")["u1"].model_copy(update={"told": 0})))
     assert world.book.commit("test", [stale], ["cap"]) == ((), ("u1",))
     assert world.book.events("test") == tuple(events)

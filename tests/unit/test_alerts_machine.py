@@ -116,7 +116,9 @@ def test_a_history_clipped_begins_with_what_held() -> None:
 
 
 def test_rules_that_come_with_the_project() -> None:
-    rules = load_rules(ROOT / "deployments" / "alerts.yaml")
+    rules, upland = load_rules(ROOT / "deployments" / "alerts.yaml")
+    assert (rules.measure, upland.measure, upland.months) == ("drought_class", "upland_stage", tuple(range(4, 11)))
+    assert [(level.name, level.from_class) for level in upland.levels] == [("U2", 2), ("U3", 3), ("U4", 4)]
     assert [(level.name, level.from_class, level.enter_days) for level in rules.levels] == [
         ("D1", 2, 5), ("D2", 3, 5), ("D3", 4, 5), ("D4", 5, 5)]
     renamed = rules.model_copy(update={"event": rules.event.model_copy(update={"en": "Dryness"})})
@@ -134,6 +136,25 @@ def test_wrong_rules_are_named(tmp_path: Path, change: str, named: str) -> None:
     path.write_text(text.replace(change, named, 1), encoding="utf-8")
     with pytest.raises(AlertRulesError, match=r"rules\.yaml"):
         load_rules(path)
+
+
+def test_two_documents_of_one_measure_are_refused(tmp_path: Path) -> None:
+    text = (ROOT / "deployments" / "alerts.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "rules.yaml"
+    path.write_text(text.replace("measure: upland_stage", "measure: drought_class"), encoding="utf-8")
+    with pytest.raises(AlertRulesError, match="one document for each measure"):
+        load_rules(path)
+
+
+def test_upland_stages_move_their_own_state() -> None:
+    rules = RULES.model_copy(update={"measure": "upland_stage"})
+    dry = [unit_day(n, "0").model_copy(update={"stage_percent": (40.0, 20.0, 40.0, 0.0, 0.0)}) for n in range(4)]
+    assert replay(dry, rules, date(3)) == ((Change(day=date(2), level=2),), replay(dry, rules, date(3))[1])
+    assert replay(dry, RULES, date(3))[0] == ()
+    no_fields = [one.model_copy(update={"stage_percent": None}) for one in dry]
+    assert not any(usable(one, rules) for one in no_fields)
+    flash = [unit_day(0, "F").model_copy(update={"stage_percent": (40.0, 20.0, 40.0, 0.0, 0.0)})]
+    assert replay(flash, rules, date(0))[0] == ()
 
 
 def test_rules_that_are_missing(tmp_path: Path) -> None:

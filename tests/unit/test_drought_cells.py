@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from sm_core.domain import Grid, QaFlag
 from sm_core.drought import (
+    FORD_LABOSIER,
     USDM,
     FlashRule,
     SpellRule,
@@ -20,6 +21,7 @@ from sm_core.drought import (
     drought_fields,
     fit,
     flash_drought,
+    flash_field,
     soil_limits,
     spells,
     upland_stage,
@@ -74,7 +76,7 @@ def course(*pieces):
 
 
 def flash_days(percentile, **rule):
-    return np.flatnonzero(flash_drought(percentile, FlashRule(**rule))).tolist()
+    return np.flatnonzero(flash_drought(percentile, FlashRule(**{"lasts_days": 1} | rule))).tolist()
 
 
 def test_a_fall_within_20_days():
@@ -104,7 +106,29 @@ def test_unknown_days_are_bridged():
 
 def test_cells_by_themselves():
     both = np.stack([course((50, 10), (10, 10)), course((50, 20))], axis=1)[:, :, None]
-    assert flash_drought(both)[-1].ravel().tolist() == [True, False]
+    assert flash_drought(both, FORD_LABOSIER)[-1].ravel().tolist() == [True, False]
+
+
+def test_a_fall_counts_once_it_has_lasted():
+    """The mean is at or below 20 from day 22 to day 30, nine days: too short for ten of them, not for nine."""
+    percentile = course((50, 10), (30, 10), (10, 10), (50, 10))
+    assert flash_days(percentile, lasts_days=9) == [30]
+    assert flash_days(percentile, lasts_days=10) == []
+    longer = course((50, 10), (30, 10), (10, 20), (50, 10))
+    assert flash_days(longer, lasts_days=10) == list(range(31, 41))
+    assert np.flatnonzero(flash_drought(longer)).tolist() == list(range(31, 41))
+
+
+def test_the_history_that_a_rule_needs_is_enough():
+    """A fall of 20 days that has lasted ten is just recognised; with a day less of history it is not."""
+    percentile = course((60, 5), (30, 17), (10, 30))
+    first = flash_days(percentile, lasts_days=10)[0]
+    rule = FlashRule()
+    assert flash_drought(percentile[first + 1 - rule.days_needed:first + 1])[-1]
+    field = xr.DataArray(percentile[:first, None, None] * np.ones((1, 120, 2)), dims=("time", "y", "x"), coords={
+        "time": np.datetime64("2020-06-01", "ns") + np.arange(first) * np.timedelta64(1, "D")})
+    today = dt.date(2020, 6, 1) + dt.timedelta(days=first)
+    assert (flash_field(np.full((120, 2), percentile[first]), field, today) == 1).all()
 
 
 def dates(count):
@@ -161,9 +185,9 @@ def climatology():
 
 def test_the_whole_day(climatology):
     """0.105 of 0.10 … 0.39: rank 31.5 of 930 is 3.3 %: D3; the soil of 40 % sand and 20 % clay has 0.137 to 0.28."""
-    recent = xr.DataArray(np.full((20, 4, 4), 60.0), dims=("time", "y", "x"), coords={
-        "time": np.datetime64(DAY, "ns") - np.arange(1, 21) * np.timedelta64(1, "D")})
-    recent[:4] = 3.0
+    recent = xr.DataArray(np.full((33, 4, 4), 60.0), dims=("time", "y", "x"), coords={
+        "time": np.datetime64(DAY, "ns") - np.arange(1, 34) * np.timedelta64(1, "D")})
+    recent[:14] = 3.0
     day = drought_fields(fields(sm_rootzone=0.105, sm_rootzone_spread=0.01), climatology, fields(sand=40, clay=20), DAY,
                          recent=recent)
     assert day.percentile_sm_rootzone.values == pytest.approx(100 * (31.5 - 0.44) / 930.12, abs=0.01)

@@ -94,7 +94,8 @@ def test_conservation_is_handed_in(error, passed, measured):
     assert (result.passed, result.measured) == (passed, measured)
 
 
-@pytest.mark.parametrize("kind", ["range", "valid_fraction", "change_from_yesterday", "conservation"])
+@pytest.mark.parametrize("kind", ["range", "valid_fraction", "change_from_yesterday", "conservation",
+                                  "seams", "mean"])
 @pytest.mark.parametrize("severity", ["withhold", "warn"])
 @pytest.mark.parametrize("ds", [field(np.nan), xr.Dataset()], ids=["all unknown", "no such variable"])
 def test_a_check_that_measured_nothing_has_failed(kind, severity, ds):
@@ -119,17 +120,20 @@ def good_day():
     rng = np.random.default_rng(2)
     layers = {name: (("y", "x"), rng.uniform(0.15, 0.4, (10, 10)).astype(np.float32)) for name in LAYERS}
     spread = {f"{name}_uncertainty": (("y", "x"), np.full((10, 10), 0.05, np.float32)) for name in LAYERS}
-    return xr.Dataset({**layers, **spread})
+    usual = {f"percentile_{name}": (("y", "x"), rng.uniform(5, 95, (10, 10)).astype(np.float32)) for name in LAYERS}
+    return xr.Dataset({**layers, **spread, **usual})
+
+
+def context(yesterday=None, edges=1.1):
+    return GateContext(LAND, yesterday, dict.fromkeys(LAYERS, 1e-7), dict.fromkeys(LAYERS, edges))
 
 
 def test_a_good_day_passes_the_product():
-    yesterday = good_day() * 0.99
-    context = GateContext(LAND, yesterday, dict.fromkeys(LAYERS, 1e-7))
-    gate = evaluate(SOIL_MOISTURE_1KM, good_day(), context)
+    gate = evaluate(SOIL_MOISTURE_1KM, good_day(), context(good_day() * 0.99))
     assert gate.passed
     assert all(result.passed for result in gate.results)
     assert len(gate.results) == len(SOIL_MOISTURE_1KM.checks)
-    first = evaluate(SOIL_MOISTURE_1KM, good_day(), GateContext(LAND, None, dict.fromkeys(LAYERS, 1e-7)))
+    first = evaluate(SOIL_MOISTURE_1KM, good_day(), context())
     assert first.passed
     assert len(first.not_applicable) == 4
 
@@ -140,10 +144,39 @@ def test_a_good_day_passes_the_product():
     lambda ds: ds.drop_vars("sm_rootzone"),
     lambda ds: ds.assign(sm_surface_uncertainty=-ds.sm_surface_uncertainty),
     lambda ds: ds * 0.99,
+    lambda ds: ds.assign(percentile_sm_surface=ds.percentile_sm_surface * 0 + 0.05),
+    lambda ds: ds.assign(percentile_sm_rootzone=ds.percentile_sm_rootzone * np.nan),
 ])
 def test_a_spoilt_day_is_withheld(spoil):
-    context = GateContext(LAND, good_day() * 0.99, dict.fromkeys(LAYERS, 1e-7))
-    assert not evaluate(SOIL_MOISTURE_1KM, spoil(good_day()), context).passed
+    assert evaluate(SOIL_MOISTURE_1KM, good_day(), context(good_day() * 0.98)).passed
+    assert not evaluate(SOIL_MOISTURE_1KM, spoil(good_day()), context(good_day() * 0.99)).passed
+
+
+@pytest.mark.parametrize(("edges", "warned", "withheld"), [
+    (1.0, False, False), (1.8, True, False), (6.0, True, True), (np.nan, True, True), (None, True, True),
+])
+def test_seams_of_coarse_cells(edges, warned, withheld):
+    gate = evaluate(SOIL_MOISTURE_1KM, good_day(), context(edges=edges))
+    failed = {result.check for result in gate.results if not result.passed}
+    assert failed == {f"{layer}_{name}" for layer in LAYERS
+                      for name, found in (("seams", warned), ("blocks", withheld)) if found}
+
+
+def test_the_mean_is_that_of_known_land():
+    values = np.full((10, 10), 40.0)
+    values[:5], values[5, :5] = 90.0, np.nan
+    land = np.zeros((10, 10), bool)
+    land[4:6] = True                                                    # ten of 90, five of 40, five unknown
+    result = judge("mean", (0.0, 100.0), field(values), land=land)
+    assert (result.value, result.measured) == (pytest.approx(1100 / 15), 15)
+
+
+def test_a_drought_all_over_is_a_warning_not_a_mistake():
+    dry = good_day()
+    dry["percentile_sm_rootzone"].values[:] = 1.0
+    gate = evaluate(SOIL_MOISTURE_1KM, dry, context())
+    assert gate.passed
+    assert {result.check for result in gate.results if not result.passed} == {"sm_rootzone_drift"}
 
 
 def test_every_check_names_a_variable_and_its_evidence():

@@ -77,7 +77,7 @@ def test_what_a_reader_is_told(written):
         assert raw["lat_bnds"].values[0].tolist() == [38.0, 37.9]
         assert raw["time_bnds"].values.tolist() == [[raw["time"].values[0], raw["time"].values[0] + 1]]
         about = raw.attrs
-    assert (about["maturity"], about["revision"], about["product_version"]) == ("provisional", 2, "1.1.0 r02")
+    assert (about["maturity"], about["revision"], about["product_version"]) == ("provisional", 2, "1.2.0 r02")
     assert (about["time_coverage_start"], about["date_created"]) == ("2019-06-15T00:00:00Z", "2019-06-17T09:00:00Z")
     assert about["models"] == "korea-downscaler 3 abababababab"
     assert (about["geospatial_lat_min"], about["geospatial_lon_max"]) == (37.0, 127.2)

@@ -19,7 +19,7 @@ def model(**changes):
 
 @pytest.mark.parametrize(("before", "now", "words"), [
     ({"maturity": "provisional"}, {"maturity": "final"}, ["provisional to final"]),
-    ({}, {"algorithm_version": "1.2.0"}, ["algorithm 1.1.0 to 1.2.0"]),
+    ({}, {"algorithm_version": "9.0.0"}, ["algorithm 1.2.0 to 9.0.0"]),
     ({}, {"models": (model(version=4, sha256="ef" * 32),)}, ["model korea-downscaler 3 to 4"]),
     ({}, {"models": (MODEL, model(name="korea-corrector", version=1))}, ["model korea-corrector 1 added"]),
     ({"models": (MODEL, model(name="smap-mapping"))}, {}, ["model smap-mapping no longer used"]),
@@ -75,7 +75,7 @@ def store(tmp_path):
     publish(store, "a")
     publish(store, "b", 2, created=LATER, maturity="final")
     publish(store, "x", day=DAY + dt.timedelta(1))
-    publish(store, "c", 2, created=LATER + dt.timedelta(1), maturity="final", algorithm_version="1.2.0")
+    publish(store, "c", 2, created=LATER + dt.timedelta(1), maturity="final", algorithm_version="9.0.0")
     return store
 
 
@@ -85,7 +85,7 @@ def test_the_store_lists_what_was_published_again(store):
     assert (first.maturity_before, first.maturity, first.reasons) == ("provisional", "final", "provisional to final")
     expected = differences(fields(SMALL), fields(SMALL, 2))
     assert first.sm_surface_change == pytest.approx(expected["sm_surface_change"], abs=1e-4)
-    assert (second.revision, second.reasons, second.sm_surface_change) == (3, "algorithm 1.1.0 to 1.2.0", 0.0)
+    assert (second.revision, second.reasons, second.sm_surface_change) == (3, "algorithm 1.2.0 to 9.0.0", 0.0)
     assert store.changes("soil_moisture_1km", "demo") == ()
 
 
@@ -93,7 +93,7 @@ def test_an_edited_list_is_made_again_from_the_records(store):
     path = store.root / "soil_moisture_1km/korea/CHANGES.csv"
     good = path.read_text()
     path.write_text("published;day\n")
-    publish(store, "c", 2, created=LATER + dt.timedelta(1), maturity="final", algorithm_version="1.2.0")
+    publish(store, "c", 2, created=LATER + dt.timedelta(1), maturity="final", algorithm_version="9.0.0")
     assert path.read_text() == good
 
 

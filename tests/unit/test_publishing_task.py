@@ -15,6 +15,7 @@ from tasks.adapters.scratch import Scratch, identity_of
 from tasks.assess import assess_day
 from tasks.fuse import _age
 from tasks.publish import already_published, publish_day
+from tasks.reissue import weigh_day
 from tasks.wiring import services
 from tests.unit.published_day import DAY, MODEL, SMALL, fields, granule
 from tests.unit.stac_rules import OfflineValidator, broken_links
@@ -58,9 +59,18 @@ def made(seed=1):
     return services().scratch("small").store("fields", "20190615", identity_of([str(seed)]), lambda: whole)
 
 
+def gridded():
+    """Coarse cells of three by five."""
+    lattice = xr.Dataset({"sm_surface": (("time", "y", "x"), np.full((1, 2, 4), 0.3, np.float32))},
+                         {"y": 37.75 - 0.5 * np.arange(2), "x": 126.15 + 0.3 * np.arange(4)}, {"crs": SMALL.crs})
+    ref = services().scratch("small").store("coarse", "20190615", identity_of(["coarse"]), lambda: lattice)
+    return GriddedInputs(rasters=(GriddedGranule(role="ssm_coarse", source_id="GLEAM_v4.2a.SMs", start=DAY, end=DAY,
+                                                 raster=ref),))
+
+
 def publish(seed=1, **known):
     ref = made(seed)
-    gate = assess_day.fn(inputs(**known), ref)
+    gate = assess_day.fn(inputs(**known), gridded(), ref)
     assert gate.passed, gate
     return publish_day.fn(inputs(**known), (MODEL,), ref, gate)
 
@@ -99,9 +109,44 @@ def test_other_inputs_make_the_next_revision_with_its_reason(region):
     assert change.sm_surface_change > 0.001
 
 
+def test_inputs_that_come_back_are_published_again(region):
+    first, second = publish(), publish(seed=2, sha="34")
+    third = publish()
+    assert (third.revision, third.supersedes) == (3, second.item_id)
+    assert third.item_id not in (first.item_id, second.item_id)
+    assert already_published.fn("small", inputs(), (MODEL,)) == third
+    assert already_published.fn("small", inputs(sha="34"), (MODEL,)) is None
+    next(services().store.directory(third).glob("*_sm_surface.tif")).unlink()
+    assert publish() == third                                           # restored, not published once more
+    assert [one.revision for one in services().store.revisions("soil_moisture_1km", "small", DAY)] == [1, 2, 3]
+
+
+def verdict(seed, **known):
+    return weigh_day.fn(inputs(**known), (MODEL,), made(seed))
+
+
+def test_a_change_is_weighed_against_the_regions_thresholds(region, tmp_path):
+    assert verdict(1).reason == "first publication"
+    shown = publish()
+    same = verdict(1, sha="34")
+    assert (same.publish, same.shown) == (False, shown)
+    assert same.reason.startswith("sm_surface by 0 (0.01), sm_rootzone by 0 (0.01), drought class of 0 %")
+    other = verdict(4, sha="34")
+    assert other.publish
+    assert other.reason.startswith("sm_surface by 0.1")
+    path = tmp_path / "small.yaml"
+    path.write_text(path.read_text() + "upkeep: {thresholds: {sm_surface: 1, sm_rootzone: 1, drought_class: 100}}\n")
+    assert not verdict(4, sha="34").publish
+    late = inputs(sha="34")
+    late = late.model_copy(update={"slots": tuple(s.model_copy(update={"provisional": True}) for s in late.slots)})
+    assert weigh_day.fn(late, (MODEL,), made(1)).reason == "final to provisional"
+    next(services().store.directory(shown).glob("*_sm_surface.tif")).unlink()
+    assert verdict(1, sha="34").reason == "what was published is damaged"
+
+
 def test_the_day_before_is_compared_with(region):
     publish()
-    gate = assess_day.fn(inputs(day=DAY + dt.timedelta(1)), made(1))
+    gate = assess_day.fn(inputs(day=DAY + dt.timedelta(1)), gridded(), made(1))
     assert not gate.passed                                              # a copy of the day before
     assert {r.check for r in gate.results if not r.passed} == {"sm_surface_not_a_copy", "sm_rootzone_not_a_copy"}
 

@@ -51,8 +51,8 @@ def tile_over(lon, lat, zoom):
 
 def test_regions_and_days(site):
     assert told(site, "/api/regions") == [{
-        "region_id": "tiny", "title": "Tiny", "bounds": [127.0, 36.4, 127.8, 37.0], "first": "2019-05-01",
-        "last": "2019-05-16", "days": DAYS,
+        "region_id": "tiny", "title": "Tiny", "korean": "한반도", "bounds": [127.0, 36.4, 127.8, 37.0],
+        "first": "2019-05-01", "last": "2019-05-16", "days": DAYS,
     }]
     days = told(site, "/api/regions/tiny/days")
     assert days["days"][0] == str(FIRST) and len(days["days"]) == DAYS
@@ -130,6 +130,11 @@ def test_stations_with_their_roles_and_the_skill(site):
     assert {one["station_id"]: one["role"] for one in answer["stations"]} == {"N_S1": "training", "N_S2": "unseen"}
     corrected = next(row for row in answer["skill"] if (row["stage"], row["layer"]) == ("corrected", "sm_surface"))
     assert (corrected["pearson_r"], corrected["stations"]) == (0.86, 20)
+    taught, unseen = (one["skill"] for one in sorted(answer["stations"], key=lambda one: one["station_id"]))
+    assert taught == []
+    assert unseen == [
+        {"layer": "sm_rootzone", "days": 8, "pearson_r": None, "ubrmsd": None, "bias": None},
+        {"layer": "sm_surface", "days": 40, "pearson_r": 0.8123, "ubrmsd": 0.0391, "bias": -0.012}]
     series = told(site, "/api/regions/tiny/stations/N_S2/series")
     assert series["sm_surface"] == pytest.approx([0.17 + 0.002 * number for number in range(DAYS)], abs=1e-3)
     assert series["sm_rootzone"] == pytest.approx(series["sm_surface"], abs=1e-4)

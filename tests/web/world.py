@@ -102,8 +102,8 @@ class World:
             rows = pd.DataFrame({"value": np.repeat(values, 4), "flag": "G", "provider_flag": "M"}, index=times)
             write_ismn_header_values(self.data / "archive" / "stations", station=station, values=rows)
 
-    def write_report(self, first: dt.date, last: dt.date) -> None:
-        """A training in service, with its skill at unseen stations."""
+    def write_report(self, first: dt.date, last: dt.date, unseen: Sequence[str] = ("N_S2",)) -> None:
+        """A training in service, with its skill at unseen stations, together and each by itself."""
         def row(stage: str, layer: str, r: float, ubrmsd: float) -> dict[str, object]:
             scores = {"pearson_r": r, "ubrmsd": ubrmsd, "rmsd": ubrmsd, "bias": 0.001}
             return {"stage": stage, "layer": layer, "places": 20, "pairs": 400,
@@ -116,6 +116,9 @@ class World:
         record = {"promoted": True, "plan": {"as_of": "2019-07-01T00:00:00Z", "judged_days": [str(first), str(last)]},
                   "at_stations": {"rows": rows}}
         (folder / "record.json").write_text(json.dumps(record))
+        lines = [f"{name},sm_rootzone,8,,,\n{name},sm_surface,40,0.8123,{0.0391 + 0.002 * number:.4f},-0.0120\n"
+                 for number, name in enumerate(unseen)]
+        (folder / "station_skill.csv").write_text(f"station_id,layer,days,pearson_r,ubrmsd,bias\n{''.join(lines)}")
 
     def _dataset(self, values: dict[str, np.ndarray]) -> xr.Dataset:
         land = np.isfinite(values["sm_surface"])

@@ -8,6 +8,7 @@ that suppress duplicates show it once, or, with ``resends=False``, held for the 
 
 from __future__ import annotations
 
+import datetime as dt
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator
@@ -58,7 +59,16 @@ class Mail:
 
     def deliver(self, batch: Batch, doubt: Callable[[], None]) -> str:
         """Send the digest; the receipt is the Message-ID, with the recipients that the server refused."""
-        message = self._message(batch)
+        return self.send(self._message(batch), doubt)
+
+    def send(self, message: EmailMessage, doubt: Callable[[], None]) -> str:
+        """Send a mail that has a subject, a text and a Message-ID.
+
+        Raises
+        ------
+        DeliveryError          SM705, not now.
+        DeliveryRefusedError   SM706, the server does not take it.
+        """
         with _smtp_errors(self._options) as step, self._connected() as server:
             _accepted(server.mail(self._options.sender))
             step.about_message = True
@@ -96,12 +106,17 @@ class Mail:
 
     def _message(self, batch: Batch) -> EmailMessage:
         subject, text = digest(batch.events)
+        sent = max(event.sent for event in batch.events)
+        return self.written(subject, text, batch.events[0].issuer.name.en, sent, batch.name)
+
+    def written(self, subject: str, text: str, author: str, sent: dt.datetime, key: str) -> EmailMessage:
+        """A mail; its Message-ID follows from ``key``."""
         message = EmailMessage()
         message["Subject"] = subject
-        message["From"] = Address(batch.events[0].issuer.name.en, addr_spec=self._options.sender)
+        message["From"] = Address(author, addr_spec=self._options.sender)
         message["To"] = "undisclosed-recipients:;"
-        message["Date"] = max(event.sent for event in batch.events)
-        message["Message-ID"] = f"<{batch.name[:40]}@{self._options.sender.rpartition('@')[2]}>"
+        message["Date"] = sent
+        message["Message-ID"] = f"<{key[:40]}@{self._options.sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(text, cte="base64")
         return message

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sm_core.alerts import AlertEvent, AlertRules, Issuer, Scheme, Text, Unit, UnitDay, decide
+from sm_core.alerts.geojson import in_force
 from sm_core.alerts.texts import headline
 from sm_core.domain import Record
-from tasks.adapters.ledger.alerts import AlertBook, Decided
+from tasks.adapters.ledger.alerts import AlertBook, Decided, standing_id
 from tasks.adapters.ledger.database import Database
 from tasks.adapters.notify.channel import Channel, ChannelReport, deliver
-from tasks.adapters.notify.outbox import Outbox
+from tasks.adapters.notify.outbox import Delivery, Outbox
 
 _TRIES = 3
 
@@ -33,6 +34,8 @@ class AlertOffice:
     ----------
     database
         The ledger's; closed with the office.
+    rules
+        One for each measure.
     issuer
         ``web`` is the address under which the regions' folders lie.
     owner
@@ -48,7 +51,7 @@ class AlertOffice:
     """
 
     def __init__(
-        self, database: Database, channels: Sequence[Channel], rules: AlertRules, issuer: Issuer, owner: str,
+        self, database: Database, channels: Sequence[Channel], rules: Sequence[AlertRules], issuer: Issuer, owner: str,
         lock: Path, now: Callable[[], dt.datetime],
     ) -> None:
         self._database, self._book, self._outbox = database, AlertBook(database), Outbox(database)
@@ -74,6 +77,14 @@ class AlertOffice:
         """Send all that waits."""
         return deliver(self._outbox, self._channels, region_id, self._owner, self._now, self._lock)
 
+    def in_force(self, region_id: str) -> tuple[AlertEvent, ...]:
+        """The last message of each unit whose alert stands."""
+        return in_force(self._book.events(region_id), self._now())
+
+    def pending(self, region_id: str) -> tuple[Delivery, ...]:
+        """Messages that have not gone through a channel: waiting, in doubt or given up."""
+        return self._outbox.pending(region_id)
+
     def close(self) -> None:
         """Let go of all connections."""
         self._database.close()
@@ -82,17 +93,21 @@ class AlertOffice:
         self, region_id: str, region: Text, day: dt.date, units: Mapping[str, Unit]
     ) -> tuple[AlertEvent, ...]:
         web = f"{self._issuer.web.rstrip('/')}/{region_id}" if self._issuer.web else ""
-        scheme = Scheme(rules=self._rules, region_id=region_id, region=region,
-                        issuer=self._issuer.model_copy(update={"web": web}))
+        issuer = self._issuer.model_copy(update={"web": web})
+        asked = {
+            standing_id(unit_id, rules.measure): (
+                units[unit_id], Scheme(rules=rules, region_id=region_id, region=region, issuer=issuer))
+            for rules in self._rules for unit_id in units
+        }
         channels = [channel.name for channel in self._channels]
         told: tuple[AlertEvent, ...] = ()
-        left = tuple(units)
+        left = tuple(asked)
         for _ in range(_TRIES):
             series, standings, now = self._book.days(region_id), self._book.standings(region_id), self._now()
             decided = [
-                Decided(unit_id=unit_id, before=standings.get(unit_id), decision=decide(
-                    standings.get(unit_id), series.get(unit_id, ()), day, units[unit_id], scheme, now))
-                for unit_id in left
+                Decided(standing_id=one, before=standings.get(one), decision=decide(
+                    standings.get(one), series.get(unit.unit_id, ()), day, unit, scheme, now))
+                for one in left for unit, scheme in [asked[one]]
             ]
             events, left = self._book.commit(region_id, decided, channels)
             told += events

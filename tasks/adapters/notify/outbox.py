@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -39,6 +39,27 @@ class Batch(Record):
     doubtful: bool
     failures: int
     refusals: int
+
+
+class Overdue(Record):
+    """Messages that have not gone through a channel in time, or that were given up; with the last trouble."""
+
+    channel: str
+    count: int
+    given_up: bool
+    error_code: str | None
+
+
+class Delivery(Record):
+    """A message that has not gone through a channel, and why."""
+
+    channel: str
+    event: AlertEvent
+    state: Literal["waiting", "in doubt", "given up"]
+    tries: int
+    retry_at: dt.datetime | None
+    error_code: str | None
+    error: str | None
 
 
 class Outbox:
@@ -119,6 +140,37 @@ class Outbox:
         count = sa.select(sa.func.count()).select_from(alert_delivery).where(*_open(channel, region_id))
         with self._database.reading() as connection:
             return int(connection.scalar(count) or 0)
+
+    def overdue(self, region_id: str, before: dt.datetime, given_up_since: dt.datetime) -> tuple[Overdue, ...]:
+        """What was made before a time and still waits, and what was given up since another, by channel."""
+        waiting = sa.and_(_d.given_up_at.is_(None), alert_event.c.sent < before)
+        statement = (
+            sa.select(_d.channel, _d.given_up_at.is_not(None), sa.func.count(), sa.func.max(_d.error_code))
+            .select_from(alert_delivery.join(alert_event, _d.event_id == alert_event.c.id))
+            .where(alert_event.c.region_id == region_id, _d.sent_at.is_(None))
+            .where(sa.or_(waiting, _d.given_up_at >= given_up_since))
+            .group_by(_d.channel, _d.given_up_at.is_not(None)).order_by(_d.channel)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(statement).all()
+        return tuple(Overdue(channel=channel, count=count, given_up=bool(given_up), error_code=code)
+                     for channel, given_up, count, code in rows)
+
+    def pending(self, region_id: str) -> tuple[Delivery, ...]:
+        """What has not gone through, the oldest message first; what was given up is not tried again."""
+        joined = alert_delivery.join(alert_event, _d.event_id == alert_event.c.id)
+        found = sa.select(*alert_delivery.c, alert_event.c.content).select_from(joined).where(
+            alert_event.c.region_id == region_id, _d.sent_at.is_(None)).order_by(_d.event_id, _d.channel)
+        with self._database.reading() as connection:
+            rows = connection.execute(found).all()
+        return tuple(
+            Delivery(
+                channel=row.channel, event=AlertEvent.model_validate_json(row.content), error_code=row.error_code,
+                state="given up" if row.given_up_at else "in doubt" if row.doubtful_since else "waiting",
+                tries=row.failures + row.refusals, retry_at=row.retry_at, error=row.error,
+            )
+            for row in rows
+        )
 
     def _change(self, batch: Batch, values: dict[str, Any]) -> None:
         with self._database.writing() as connection:

@@ -58,8 +58,17 @@ class Webhook:
     def deliver(self, batch: Batch, doubt: Callable[[], None]) -> str:
         """Post the message; any answer of 200 to 299 is a receipt, and so is 409: the key was seen before."""
         doubt()
-        body = notification(batch.events[0])
-        return self._patiently(lambda: self._post(batch.name, body))
+        return self.post(batch.name, notification(batch.events[0]))
+
+    def post(self, key: str, body: bytes) -> str:
+        """Post a JSON body under its key.
+
+        Raises
+        ------
+        DeliveryError          SM705, not now.
+        DeliveryRefusedError   SM706, the receiver does not take it.
+        """
+        return self._patiently(lambda: self._post(key, body))
 
     def _post(self, key: str, body: bytes) -> str:
         options = self._options

@@ -63,7 +63,7 @@ export function chart(box, frame) {
   }
 
   function levels(width, y) {
-    const step = niceStep((frame.high - frame.low) / 4);
+    const step = niceStep((frame.high - frame.low) / 5);
     const marks = [];
     for (let value = Math.ceil(frame.low / step) * step; value <= frame.high + step / 1e6; value += step) {
       marks.push(draw("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value) }),
@@ -127,6 +127,7 @@ export function lineFrame(series, layer, day, onpick) {
 }
 
 export function shareFrame(history, classes, day, onpick) {
+  const all = [...classes].sort((a, b) => a.value - b.value);
   const worst = classes.filter((one) => one.value > 0).sort((a, b) => b.value - a.value);
   const orWorse = (index, value) => history.class_percent[index].slice(value).reduce((sum, share) => sum + share, 0);
   const area = (x, y, value, colour) => {
@@ -135,7 +136,7 @@ export function shareFrame(history, classes, day, onpick) {
   };
   return {
     days: history.days, low: 0, high: 100, day, onpick, label: t("classShare"),
-    paint: (x, y) => [...worst].reverse().map((one) => area(x, y, one.value, one.colour)),
+    paint: (x, y) => all.map((one) => area(x, y, one.value, one.colour)),
     about: (index) => worst.filter((one) => history.class_percent[index][one.value] > 0)
       .map((one) => `${one.name.split(" ")[0]} ${figure(history.class_percent[index][one.value], 0)} %`).join(", ") || t("none"),
   };

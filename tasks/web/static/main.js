@@ -27,7 +27,7 @@ async function start() {
     return complain(`${t("failed")}${error.message}`);
   }
   if (!known.regions.length) return complain(t("nothing"));
-  by("region").replaceChildren(...known.regions.map((one) => make("option", { value: one.region_id }, one.title)));
+  by("region").replaceChildren(...known.regions.map((one) => make("option", { value: one.region_id }, named(one))));
   by("region-choice").hidden = known.regions.length < 2;
   return openRegion(known.regions.find((one) => one.region_id === state.region) ?? known.regions[0], state.map);
 }
@@ -35,7 +35,7 @@ async function start() {
 async function openRegion(region, view) {
   known.region = region;
   state.region = by("region").value = region.region_id;
-  by("region-title").textContent = region.title;
+  by("region-title").textContent = named(region);
   const here = `/api/regions/${region.region_id}`;
   known.days = await ask(`${here}/days`);
   if (!layerOf(state.layer)) state.layer = FIRST_LAYER;
@@ -149,7 +149,7 @@ function openPlace() {
   ]), (found, error) => {
     by("place").removeAttribute("aria-busy");
     placePanel(by("place"), { point: found?.[0], series: found?.[1], layer: layerOf(name), mapLayer: state.layer,
-      layers: known.layers, error, href, onpick: chooseDay });
+      layers: known.layers, stations: known.stations?.stations ?? [], error, href, onpick: chooseDay });
     uncover();
     say(by("place").querySelector(".readout")?.textContent ?? "");
   });
@@ -290,6 +290,7 @@ function relabel() {
   by("language").textContent = isKorean() ? "English" : "한국어";
   by("language").lang = isKorean() ? "en" : "ko";
   if (!known.region) return;
+  by("region-title").textContent = named(known.region);
   showDate();
   if (known.units) unitChoice();
   if (known.stations) { stationChoice(); skillPanel(known.stations); }

@@ -37,7 +37,7 @@ class FieldMap {
     this.map.touchZoomRotate.disableRotation();
     this.map.keyboard.disableRotation();
     this.map.addControl(new maplibre.NavigationControl({ showCompass: false }), "top-right");
-    this.map.addControl(new maplibre.ScaleControl({ maxWidth: 90 }), "bottom-right");
+    this.map.addControl(new maplibre.ScaleControl({ maxWidth: 90 }), "top-left");
     this.ready = new Promise((resolve) => { this.map.once("load", resolve); });
     this.map.on("moveend", () => {
       const centre = this.map.getCenter();
@@ -78,6 +78,7 @@ class FieldMap {
   async outline(units) {
     await this.ready;
     this.map.addSource("units", { type: "geojson", data: units, attribution: "" });
+    this.map.addLayer({ id: "land", type: "fill", source: "units", paint: { "fill-color": "#cdcdca", "fill-antialias": false } }, "field");
     this.map.addLayer({ id: "unit-areas", type: "fill", source: "units", paint: { "fill-opacity": 0 } });
     this.map.addLayer({ id: "unit-lines", type: "line", source: "units", paint: {
       "line-color": "#3a4a55", "line-width": ["interpolate", ["linear"], ["zoom"], 5, 0.6, 9, 1.6], "line-opacity": 0.75 } });

@@ -11,6 +11,7 @@ const GROUPS = [
   ["quality", (name) => /^(qa_flags|observation_age)$/.test(name)],
   ["more", () => true],
 ];
+const BLANK = "#cdcdca"; // as the land of map.js
 let stopChart = { place: () => {}, unit: () => {} };
 
 // The layer whose series tells most about the one on the map.
@@ -47,7 +48,8 @@ export function legend(layer) {
 }
 
 function classLegend(layer) {
-  return make("ul", { class: "classes" }, ...layer.classes.map((entry) => {
+  const blank = layer.name === "drought_class" ? [{ colour: BLANK, name: t("notAssessed"), korean: t("notAssessed") }] : [];
+  return make("ul", { class: "classes" }, ...[...layer.classes, ...blank].map((entry) => {
     const swatch = make("span", { class: "swatch" });
     swatch.style.background = entry.colour;
     return make("li", {}, swatch, make("span", {}, isKorean() ? entry.korean : entry.name));
@@ -64,7 +66,7 @@ function ramp(layer) {
   return make("div", {}, bar, make("div", { class: "ticks" }, ...marks.map((value) => make("span", {}, figure(value, decimals)))));
 }
 
-export function placePanel(box, { point, series, layer, mapLayer, layers, error, href, onpick }) {
+export function placePanel(box, { point, series, layer, mapLayer, layers, stations, error, href, onpick }) {
   stopChart.place();
   stopChart.place = () => {};
   if (error) return box.replaceChildren(make("p", { class: "note" }, `${t("failed")}${error.message}`));
@@ -81,7 +83,7 @@ export function placePanel(box, { point, series, layer, mapLayer, layers, error,
   }
   box.append(make("h3", {}, named(layer), make("span", { class: "units" }, ` ${[layer.depth, layer.units].filter(Boolean).join(", ")}`)));
   stopChart.place = chart(box, lineFrame(series, { ...layer, label: named(layer) }, point.day, onpick));
-  box.append(keyOf(series), make("p", { class: "links" }, make("a", { href, download: "" }, t("csv"))));
+  box.append(keyOf(series, stations), make("p", { class: "links" }, make("a", { href, download: "" }, t("csv"))));
   return undefined;
 }
 
@@ -98,15 +100,19 @@ function valueText(layer, values) {
   return `${figure(value, layer.decimals)}${sigma ? ` ± ${figure(1.645 * sigma, layer.decimals)}` : ""} ${layer.units}`;
 }
 
-function keyOf(series) {
+function keyOf(series, stations) {
   const near = series.station;
   const parts = [make("span", { class: "key key-line" }, t("value"))];
   if (series.lower.length) parts.push(make("span", { class: "key key-band" }, t("interval")));
   if (near) parts.push(make("span", { class: "key key-seen" }, t("nearStation", { name: near.station_id, km: figure(near.distance_km, 1) })));
-  const scores = near && make("p", { class: "note" }, near.pearson_r === null ? t("fewCommon", { n: near.common_days }) : t("common", {
-    n: near.common_days, r: figure(near.pearson_r, 2), u: figure(near.ubrmsd, 3), b: figure(near.bias, 3) }));
-  return make("div", { class: "keys" }, ...parts, scores || null);
+  const scores = near && make("p", { class: "note" }, near.pearson_r === null ? t("fewCommon", { n: near.common_days }) : t("common",
+    scoresOf({ ...near, days: near.common_days })));
+  const unseen = stations.find((one) => one.station_id === near?.station_id)?.skill.find((one) => one.layer === series.layer);
+  const judged = unseen && unseen.pearson_r !== null && make("p", { class: "note" }, t("judgedHere", scoresOf(unseen)));
+  return make("div", { class: "keys" }, ...parts, scores || null, judged || null);
 }
+
+const scoresOf = (row) => ({ n: row.days, r: figure(row.pearson_r, 2), u: figure(row.ubrmsd, 3), b: figure(row.bias, 3) });
 
 export function unitPanel(box, { history, classes, day, error, onpick }) {
   stopChart.unit();
@@ -123,7 +129,7 @@ export function unitPanel(box, { history, classes, day, error, onpick }) {
   box.replaceChildren(make("dl", { class: "values" }, ...today));
   box.append(make("h3", {}, t("classShare")));
   stopChart.unit = chart(box, shareFrame(history, classes, day, onpick));
-  box.append(make("div", { class: "keys" }, ...classes.filter((entry) => entry.value > 0).map((entry) => {
+  box.append(make("div", { class: "keys" }, ...classes.map((entry) => {
     const colour = make("span", { class: "swatch" });
     colour.style.background = entry.colour;
     return make("span", { class: "key" }, colour, isKorean() ? entry.korean : entry.name);
@@ -145,7 +151,7 @@ export function provenance(day) {
       make("code", {}, model.sha256.slice(0, 12))))),
     make("h3", {}, t("checks")), make("p", {}, checks), make("ul", {}, ...failed.map((check) => make("li", {}, `${check.check}: ${check.message}`))),
     make("h3", {}, t("revisions")), make("ul", {}, ...day.revisions.map((one) => make("li", {},
-      `r${String(one.revision).padStart(2, "0")} ${t(one.maturity)}, ${t("published", { when: one.created.slice(0, 16).replace("T", " ") })} UTC`))),
+      `r${String(one.revision).padStart(2, "0")} ${t(one.maturity)}, ${t("published", { when: `${one.created.slice(0, 16).replace("T", " ")} UTC` })}`))),
     make("p", { class: "note" }, `${t("version", { v: day.algorithm_version })} · ${t("item")} `, make("code", {}, day.item_id)),
   );
   by("citation").textContent = `${day.citation} ${day.licence}`;
@@ -163,10 +169,25 @@ export function skillPanel(answer) {
   by("skill").replaceChildren(
     make("p", {}, t("atUnseen", { first, last, n: answer.skill[0].stations })),
     make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
+    eachStation(answer.stations),
     make("p", { class: "note" }, answer.stations.length ? t("roles", { t: count("training"), u: count("unseen") }) : t("noStations")),
     make("p", { class: "keys" }, ...["training", "unseen", "other"].map((role) => make("span", { class: `key dot-${role}` }, t(role)))),
   );
   return undefined;
+}
+
+// Stations that no model saw, the worst first: which places the product does not know.
+function eachStation(stations) {
+  const rows = stations.flatMap((one) => one.skill.map((row) => ({ ...row, name: one.station_id }))).filter((row) => row.ubrmsd !== null);
+  if (!rows.length) return null;
+  rows.sort((a, b) => b.ubrmsd - a.ubrmsd);
+  const head = ["station", "layer"].map((key) => make("th", { scope: "col" }, t(key)))
+    .concat(["r", "ubRMSE", "bias"].map((name) => make("th", { scope: "col" }, name)));
+  const body = rows.map((row) => make("tr", {}, make("td", {}, row.name),
+    make("td", {}, t(row.layer === "sm_surface" ? "surface" : "rootzone")), make("td", {}, figure(row.pearson_r, 2)),
+    make("td", {}, figure(row.ubrmsd, 3)), make("td", {}, figure(row.bias, 3))));
+  return make("details", { class: "each" }, make("summary", {}, t("eachStation", { n: new Set(rows.map((row) => row.name)).size })),
+    make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body))));
 }
 
 export function files(day) {

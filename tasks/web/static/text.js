@@ -13,6 +13,8 @@ const ENGLISH = {
   failed: "Could not be loaded: ", nothing: "Nothing is published yet.", noValue: "no value here", outside: "outside the region",
   value: "Value", interval: "90 % interval", observed: "station", nearStation: "Station {name}, {km} km away",
   common: "{n} common days: r {r}, ubRMSD {u}, bias {b} m³/m³", fewCommon: "{n} common days, too few for scores",
+  judgedHere: "At this station, which no model saw, the training was judged on {n} days: r {r}, ubRMSE {u}, bias {b} m³/m³",
+  eachStation: "Each of {n} stations, the worst first",
   csv: "Table (CSV)", flags: "Quality", noFlags: "no remarks", inputs: "Inputs", models: "Models", checks: "Checks before publication",
   files: "{n} files", trainedUntil: "learned up to {day}", stationsTaught: "{n} stations taught, {m} kept unseen",
   allPassed: "all {n} passed", failedChecks: "{n} of {m} with a warning", noChecks: "none recorded",
@@ -22,7 +24,7 @@ const ENGLISH = {
   roles: "{t} stations taught the models, {u} were kept unseen.", training: "taught the models", unseen: "unseen by the models",
   other: "not used by the models", classShare: "Share of assessed land [%]", unitClass: "Class of the unit",
   assessed: "{p} % of the land assessed", meanPercentile: "mean percentile {p}", noHistory: "No summary of these days.",
-  none: "none", loading: "Loading…", soilMoisture: "Soil moisture", percentiles: "Percentile", drought: "Drought",
+  notAssessed: "not assessed", none: "none", loading: "Loading…", soilMoisture: "Soil moisture", percentiles: "Percentile", drought: "Drought",
   uncertainty: "Uncertainty", quality: "Quality", more: "More", description: "Stored item", bytes: "{k} kB",
   chartHelp: "Arrow keys walk through the days, Enter shows the day on the map.", pickDay: "day", noStations: "No station files here.",
 };
@@ -40,6 +42,8 @@ const KOREAN = {
   failed: "불러오지 못했습니다: ", nothing: "아직 발행된 자료가 없습니다.", noValue: "값 없음", outside: "지역 밖",
   value: "값", interval: "90 % 구간", observed: "관측소", nearStation: "관측소 {name}, {km} km 거리",
   common: "공통 {n}일: r {r}, ubRMSD {u}, 편향 {b} m³/m³", fewCommon: "공통 {n}일, 점수를 내기에 부족",
+  judgedHere: "모델이 보지 않은 이 관측소에서 학습 결과를 {n}일로 평가: r {r}, ubRMSE {u}, 편향 {b} m³/m³",
+  eachStation: "관측소 {n}곳 각각, 나쁜 순서",
   csv: "표 (CSV)", flags: "품질", noFlags: "특이사항 없음", inputs: "입력 자료", models: "모델", checks: "발행 전 점검",
   files: "파일 {n}개", trainedUntil: "{day}까지 학습", stationsTaught: "관측소 {n}곳 학습, {m}곳 검증용",
   allPassed: "{n}개 모두 통과", failedChecks: "{m}개 중 {n}개 경고", noChecks: "기록 없음",
@@ -49,7 +53,7 @@ const KOREAN = {
   roles: "관측소 {t}곳은 학습에 쓰였고 {u}곳은 검증용으로 남겼습니다.", training: "모델 학습에 사용", unseen: "모델이 보지 않음",
   other: "모델에 사용하지 않음", classShare: "평가된 토지의 비율 [%]", unitClass: "행정구역 등급",
   assessed: "토지의 {p} % 평가", meanPercentile: "평균 백분위 {p}", noHistory: "이 기간의 요약이 없습니다.",
-  none: "없음", loading: "불러오는 중…", soilMoisture: "토양수분", percentiles: "백분위", drought: "가뭄",
+  notAssessed: "평가 안 함", none: "없음", loading: "불러오는 중…", soilMoisture: "토양수분", percentiles: "백분위", drought: "가뭄",
   uncertainty: "불확실도", quality: "품질", more: "기타", description: "저장된 항목", bytes: "{k} kB",
   chartHelp: "화살표 키로 날짜를 이동하고 Enter 키로 지도에 표시합니다.", pickDay: "일", noStations: "관측소 자료가 없습니다.",
 };
@@ -75,7 +79,7 @@ export const named = (thing) => (isKorean() ? thing.korean || thing.name_ko || t
 
 export function longDate(day) {
   return new Intl.DateTimeFormat(isKorean() ? "ko-KR" : "en-GB",
-    { day: "numeric", month: "long", year: "numeric", weekday: "short", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
+    { day: "numeric", month: "long", year: "numeric", weekday: isKorean() ? "long" : "short", timeZone: "UTC" }).format(new Date(`${day}T00:00:00Z`));
 }
 
 export const figure = (value, decimals) => (value === null || value === undefined ? "–" : value.toFixed(decimals).replace("-", "−"));

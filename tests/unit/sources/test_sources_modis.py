@@ -119,6 +119,7 @@ def test_ndvi_scale_factor_is_a_divisor_and_unreliable_cells_go(tmp_path: Path, 
     reliability = row([0, 1, 2, 3, -1, 0, 0, 1])
     ds = decode(writers.mod13(tmp_path, ndvi, reliability, np.full((1, 8), 20)))
     np.testing.assert_allclose(ds["ndvi"].values[0, 0], [0.5, 0.5, NAN, NAN, NAN, NAN, -0.1999, 1.0], atol=1e-6)
+    np.testing.assert_array_equal(ds["ndvi_snow"].values[0, 0], [0, 0, 1, NAN, NAN, NAN, 0, 0])
 
 
 def test_fill_of_one_field_does_not_hide_another(tmp_path: Path, writers: Any) -> None:

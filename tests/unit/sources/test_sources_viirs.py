@@ -61,6 +61,7 @@ def test_ndvi_has_two_fills_a_multiplier_and_its_own_ranks(tmp_path: Path, write
     expected = [0.5, 0.5] + [NAN] * 8 + [0.6]
     np.testing.assert_allclose(ds["ndvi"].values[0, 0], expected, atol=1e-6)
     np.testing.assert_array_equal(ds["ndvi_day"].values[0, 0], [2, 2] + [NAN] * 8 + [2])
+    np.testing.assert_array_equal(ds["ndvi_snow"].values[0, 0], [0, 0, NAN, NAN, NAN, 1] + [NAN] * 4 + [0])
 
 
 def test_edges_in_xdim_ydim_do_not_shift_the_grid(tmp_path: Path, writers: Any) -> None:
