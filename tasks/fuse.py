@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
 import xarray as xr
 
 from sm_core.domain import DailyInputs, GriddedGranule, GriddedInputs, RasterRef, Role
-from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, Pair, View, coarse_at, harmonise
+from sm_core.fusion import LST_PARAMS, NDVI_PARAMS, FusionFlag, Pair, View, coarse_at, harmonise
 from sm_core.fusion import fuse_day as fuse_fields
 from tasks.adapters.scratch import identity_of, load_field
 from tasks.policy import sm_task
@@ -17,24 +18,29 @@ from tasks.wiring import services
 
 MIN_CLEAR_SHARE = 0.05
 """Fine images with less of the region clear are no candidates for base pairs."""
+SNOW_DAYS = 16
+"""After a composite of snow, while no newer one is known."""
 LST_SOLAR_HOUR = 10.5
 """Local solar time to which land surface temperature is brought [h]: Terra's before its orbit began to drift."""
 
 
 @sm_task
 def fuse_day(inputs: DailyInputs, gridded: GriddedInputs) -> RasterRef:
-    """NDVI and daytime LST of the day at 1 km: value, ``_spread`` and ``_flag`` of each; ``lst_day_age`` [days]."""
+    """NDVI and daytime LST of the day: value, ``_spread`` and ``_flag`` of each; ``lst_day_age`` [days], ``snow`` [1].
+
+    What has no images is unknown everywhere.
+    """
     used = [r for r in gridded.rasters if r.role in ("ndvi_fine", "ndvi_coarse", "lst_fine", "lst_coarse")]
     identity = identity_of([
-        inputs.day.isoformat(), "with age", NDVI_PARAMS.model_dump_json(), LST_PARAMS.model_dump_json(),
+        inputs.day.isoformat(), "with age and snow", NDVI_PARAMS.model_dump_json(), LST_PARAMS.model_dump_json(),
         services().code_version, *sorted(f"{r.role} {r.raster.identity}" for r in used),
     ])
 
     def make() -> xr.Dataset:
         fields = xr.merge([
-            _named(_fuse_ndvi(gridded, inputs), "ndvi"),
-            _named(_fuse_lst(gridded, inputs), "lst_day"),
-            _age(gridded, inputs).to_dataset(name="lst_day_age"),
+            _named(_fused(gridded, inputs, ("ndvi_fine", "ndvi_coarse"), _fuse_ndvi), "ndvi"),
+            _named(_fused(gridded, inputs, ("lst_fine", "lst_coarse"), _fuse_lst), "lst_day"),
+            _age(gridded, inputs).to_dataset(name="lst_day_age"), _snow(gridded, inputs).to_dataset(name="snow"),
         ], combine_attrs="drop_conflicts")
         grid = services().region(inputs.region_id).grid
         return fields.assign_coords(y=grid.y, x=grid.x).assign_attrs(grid_id=grid.grid_id, crs=grid.crs)
@@ -72,6 +78,18 @@ def _fuse_lst(gridded: GriddedInputs, inputs: DailyInputs) -> xr.Dataset:
     return fuse_fields(observed, pairs, load_field(coarse[inputs.day].raster, "lst_day"), inputs.day, LST_PARAMS)
 
 
+def _fused(
+    gridded: GriddedInputs, inputs: DailyInputs, roles: tuple[Role, ...],
+    fuse: Callable[[GriddedInputs, DailyInputs], xr.Dataset],
+) -> xr.Dataset:
+    if all(gridded.of(role) for role in roles):
+        return fuse(gridded, inputs)
+    shape = services().region(inputs.region_id).grid.shape
+    nothing = np.full(shape, np.nan, np.float32)
+    return xr.Dataset({"value": (("y", "x"), nothing), "spread": (("y", "x"), nothing),
+                       "flag": (("y", "x"), np.full(shape, FusionFlag.UNKNOWN, np.uint8))})
+
+
 def _age(gridded: GriddedInputs, inputs: DailyInputs) -> xr.DataArray:
     """Days since the newest clear fine LST up to the day; unknown where none is among the inputs."""
     grid = services().region(inputs.region_id).grid
@@ -80,6 +98,16 @@ def _age(gridded: GriddedInputs, inputs: DailyInputs) -> xr.DataArray:
         if image.start <= inputs.day:
             age[np.isfinite(load_field(image.raster, "lst_day").values)] = (inputs.day - image.start).days
     return xr.DataArray(age, dims=("y", "x"))
+
+
+def _snow(gridded: GriddedInputs, inputs: DailyInputs) -> xr.DataArray:
+    """Share of each cell under snow [1] in the composites of the day, else in the newest that ended shortly before."""
+    snow = np.full(services().region(inputs.region_id).grid.shape, np.nan, np.float32)
+    past = [c for c in gridded.of("ndvi_fine") if c.start <= inputs.day and (inputs.day - c.end).days <= SNOW_DAYS]
+    for composite in sorted(past, key=lambda c: c.start):               # the newest last, over the others
+        seen = load_field(composite.raster, "ndvi_snow").values
+        snow = np.where(np.isfinite(seen), seen, snow)
+    return xr.DataArray(snow, dims=("y", "x"))
 
 
 def _reference(inputs: DailyInputs, role: Role) -> str:

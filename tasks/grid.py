@@ -31,7 +31,7 @@ from tasks.substitute import extended_rasters, mapped
 from tasks.wiring import services
 
 VARIABLES: dict[Role, tuple[str, ...]] = {
-    "ndvi_fine": ("ndvi", "ndvi_day"),
+    "ndvi_fine": ("ndvi", "ndvi_day", "ndvi_snow"),
     "ndvi_coarse": ("ndvi",),
     "lst_fine": ("lst_day", "lst_day_solar_hour"),
     "lst_coarse": ("lst_day",),
@@ -64,7 +64,7 @@ def grid_inputs(inputs: DailyInputs) -> GriddedInputs:
             except GranuleError as failure:
                 rejected.append(failure.rejection)
                 here.quarantine.reject(failure.rejection)
-    if not rejected and not inputs.missing:
+    if not rejected:
         rasters += extended_rasters(inputs, rasters, region, scratch)
     return GriddedInputs(rasters=tuple(rasters), rejected=tuple(rejected))
 

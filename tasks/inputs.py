@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from sm_core.domain import DailyInputs, DailyRequest, Granule, InputSlot, ModelKind, ModelVersion, Region
+from sm_core.domain import DailyInputs, DailyRequest, Granule, InputSlot, ModelKind, ModelVersion, Region, Role
 from sm_core.errors import DayOutOfRangeError, SourceError, UnitsError
 from sm_core.sources import decode, source
 from sm_core.sources.matching import match_inputs, wanted_periods
@@ -63,6 +63,11 @@ def resolve_inputs(request: DailyRequest, stand_ins: tuple[ModelVersion, ...] = 
                 _noting(slot, quarantined, remark(slot, inputs)) for slot in inputs.slots
             )})
         passed_over |= rejected
+
+
+def lacking(inputs: DailyInputs) -> tuple[Role, ...]:
+    """Roles that the day waits for, by the region's patience."""
+    return inputs.lacking(services().region(inputs.region_id).upkeep.images_within_days)
 
 
 def _catalogue(here: Services, region: Region, request: DailyRequest) -> list[Granule]:

@@ -58,6 +58,7 @@ def extended_rasters(
     """Coarse images of the roles whose product does not reach the day, on the region grid."""
     return [
         raster for slot in inputs.slots if slot.model is not None and slot.model.kind == "normals"
+        if any(r.role == _made_from(slot) for r in rasters)
         for raster in _extended(inputs, slot, slot.model, rasters, region, scratch)
     ]
 

@@ -32,6 +32,15 @@ def revision(trained: Trained, number: int = 1) -> Path:
     return trained.data / "products" / "soil_moisture_1km" / "small" / "2019" / "07" / "20" / f"r{number:02d}"
 
 
+def any_change_counts(trained: Trained) -> Trained:
+    """The same region, whose days are published again at any change."""
+    declared = yaml.safe_load(trained.region.read_text(encoding="utf-8"))
+    declared["upkeep"] = {"thresholds": dict.fromkeys(("sm_surface", "sm_rootzone", "drought_class", "known"), 0)}
+    region = trained.data / "small.yaml"
+    region.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    return Trained(region, trained.archive, trained.data)
+
+
 def records(trained: Trained) -> list[dict]:
     return [json.loads(p.read_text()) for p in sorted((trained.data / "runs" / "small" / DAY).glob("*.json"))]
 
@@ -83,7 +92,7 @@ def test_same_day_again_is_unchanged(published: tuple[Trained, str]) -> None:
 
 
 def test_reprocessed_granule_gives_a_new_revision(trained: Trained, tmp_path: Path) -> None:
-    mine = trained.copy(tmp_path)
+    mine = any_change_counts(trained.copy(tmp_path))
     assert mine.run("run", DAY).returncode == 0
     old = next((mine.archive / "MOD11A1.061").rglob("MOD11A1.A2019205.*"))
     source = next((mine.archive / "MOD11A1.061").rglob("MOD11A1.A2019204.*"))
@@ -119,6 +128,23 @@ def test_without_coarse_soil_moisture_the_day_waits(trained: Trained, tmp_path: 
     assert "nothing covers 2019-07-20" in done.stdout
     assert not revision(mine).exists()
     assert records(mine)[-1]["outcome"] == "waiting"
+
+
+def test_without_images_the_day_waits_and_is_then_made_without(trained: Trained, tmp_path: Path) -> None:
+    mine = trained.copy(tmp_path)
+    for name in ("MOD11A1", "GLASS08B31"):
+        for path in mine.archive.rglob(f"{name}.*"):
+            if path.is_file():
+                path.unlink()
+    early = mine.run("run", DAY, "--as-of", "2019-07-29T12:00")
+    assert early.returncode == 0, early.stderr
+    assert f"{DAY}: waiting" in early.stdout
+    late = mine.run("run", DAY, "--as-of", "2019-07-30T12:00")
+    assert late.returncode == 0, late.stderr
+    assert f"{DAY}: published" in late.stdout
+    assert json.loads((revision(mine) / "item.json").read_text())["maturity"] == "provisional"
+    with rasterio.open(next(revision(mine).glob("*_sm_surface.tif"))) as made:
+        assert np.ma.count(made.read(1, masked=True)) > 0.9 * made.width * made.height
 
 
 def test_damaged_model_stops_the_run_with_its_code(trained: Trained, tmp_path: Path) -> None:

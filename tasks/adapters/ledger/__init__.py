@@ -72,6 +72,11 @@ class Ledger:
         """Revision of the tables."""
         return self._database.version()
 
+    @property
+    def database(self) -> Database:
+        """For questions of one's own about the tables."""
+        return self._database
+
     def close(self) -> None:
         """Let go of all connections."""
         self._database.close()

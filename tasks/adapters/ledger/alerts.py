@@ -7,18 +7,27 @@ from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
-from sm_core.alerts import AlertEvent, Decision, Standing, UnitDay
+from sm_core.alerts import AlertEvent, Decision, Measure, Standing, UnitDay
 from sm_core.domain import Record
 from tasks.adapters.ledger.database import Database
 from tasks.adapters.ledger.tables import alert_day, alert_delivery, alert_event, alert_standing
 
 
 class Decided(Record):
-    """A decision about a unit, and the standing that it was made on."""
+    """A decision, and the standing that it was made on."""
 
-    unit_id: str
+    standing_id: str
     before: Standing | None
     decision: Decision
+
+
+def standing_id(unit_id: str, measure: Measure) -> str:
+    """Names what is known of one unit by one measure.
+
+    >>> standing_id("seoul", "drought_class"), standing_id("seoul", "upland_stage")
+    ('seoul', 'seoul upland_stage')
+    """
+    return unit_id if measure == "drought_class" else f"{unit_id} {measure}"
 
 
 class AlertBook:
@@ -58,7 +67,7 @@ class AlertBook:
         return {unit_id: tuple(days) for unit_id, days in found.items()}
 
     def standings(self, region_id: str) -> dict[str, Standing]:
-        """What is known of each unit by those who were told."""
+        """What those who were told know, by :func:`standing_id`."""
         statement = sa.select(alert_standing).where(alert_standing.c.region_id == region_id)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
@@ -71,15 +80,15 @@ class AlertBook:
 
         Returns
         -------
-        The messages that are new, and the units whose standing had been changed by somebody else meanwhile: nothing
-        was done about those.
+        The messages that are new, and the standings that had been changed by somebody else meanwhile: nothing was
+        done about those.
         """
         events: list[AlertEvent] = []
         overtaken: list[str] = []
         with self._database.writing() as connection:
             for one in decided:
                 if not self._replace(connection, region_id, one):
-                    overtaken.append(one.unit_id)
+                    overtaken.append(one.standing_id)
                 elif one.decision.event is not None and self._post(connection, one.decision.event, channels):
                     events.append(one.decision.event)
         return tuple(events), tuple(overtaken)
@@ -98,11 +107,11 @@ class AlertBook:
         content = after.model_dump_json()
         if one.before is None:
             insert = self._database.insert(alert_standing).values(
-                region_id=region_id, unit_id=one.unit_id, content=content)
+                region_id=region_id, unit_id=one.standing_id, content=content)
             keys = list(alert_standing.primary_key.columns)
             return connection.execute(insert.on_conflict_do_nothing(index_elements=keys)).rowcount == 1
         change = alert_standing.update().where(
-            alert_standing.c.region_id == region_id, alert_standing.c.unit_id == one.unit_id,
+            alert_standing.c.region_id == region_id, alert_standing.c.unit_id == one.standing_id,
             alert_standing.c.content == one.before.model_dump_json())
         return connection.execute(change.values(content=content)).rowcount == 1
 

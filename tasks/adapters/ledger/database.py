@@ -71,6 +71,13 @@ class Database:
         with self.reading() as connection:
             return MigrationContext.configure(connection).get_current_revision() or ""
 
+    def size(self) -> int:
+        """Size of the whole database [bytes]."""
+        asked = "select page_count * page_size from pragma_page_count, pragma_page_size" if self._sqlite \
+            else "select pg_database_size(current_database())"
+        with self.reading() as connection:
+            return int(connection.scalar(sa.text(asked)) or 0)
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A transaction that waits for nobody and changes nothing."""

@@ -179,3 +179,16 @@ alert_delivery = sa.Table(
     sa.Column("retry_at", UtcTime),
     sa.Index("alert_delivery_open", "channel", "sent_at"),
 )
+
+# What came of a run of a region's date, in the order of their ends. content: a PastRun.
+day_run = sa.Table(
+    "day_run", metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("region_id", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("as_of", UtcTime, nullable=False),
+    sa.Column("finished", UtcTime, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Index("day_run_of_day", "region_id", "day"),
+)
