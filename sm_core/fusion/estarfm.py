@@ -119,7 +119,8 @@ def fuse(
     value, spread = (np.full(layers[0].shape, np.nan, np.float32) for _ in range(2))
     flag = np.zeros(value.shape, np.uint8)
     if wanted.any():
-        scene = _Scene(layers, known, wanted, params, after is None, _constants(layers, known, params, after is None))
+        constants = _constants(layers, known, params, after is None, threads)
+        scene = _Scene(layers, known, wanted, params, after is None, constants)
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(partial(_fuse_strip, scene, value, spread, flag), range(0, len(known), STRIP_ROWS)))
     return as_dataset(coarse, value.reshape(coarse.shape), spread.reshape(coarse.shape), flag.reshape(coarse.shape))
@@ -174,7 +175,9 @@ class _Scene(NamedTuple):
     constants: _Constants
 
 
-def _constants(layers: list[Image], known: Mask, params: EstarfmParams, one_pair: bool) -> _Constants:
+def _constants(
+    layers: list[Image], known: Mask, params: EstarfmParams, one_pair: bool, threads: int
+) -> _Constants:
     centre, coarse_centre, limits, agreement = [], [], [], []
     for fine1, coarse1, fine2, coarse2, _ in zip(*layers, strict=True):
         centre.append(_mean(fine1, fine2, known))
@@ -183,7 +186,7 @@ def _constants(layers: list[Image], known: Mask, params: EstarfmParams, one_pair
         if params.coarse_cell:
             window = 2 * params.half_window + 1
             first, second = ((fine1, coarse1), None) if one_pair else ((fine1, coarse1), (fine2, coarse2))
-            agreement.append(local_agreement(first, second, params.coarse_cell, window))
+            agreement.append(local_agreement(first, second, params.coarse_cell, window, threads))
         else:
             agreement.append(0.0)
     return _Constants(tuple(centre), tuple(coarse_centre), tuple(limits), tuple(agreement))

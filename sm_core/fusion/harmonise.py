@@ -95,17 +95,14 @@ class _Moments(NamedTuple):
 
     @classmethod
     def of(cls, views: Iterable[View]) -> _Moments:
-        sums: list[Floats] = []
-        for view in views:
-            departure = view.fine.values.astype(np.float64) - view.coarse.values
-            hour = np.full(departure.shape, np.nan) if view.hour is None else view.hour.values.astype(np.float64)
-            seen = np.isfinite(departure)
-            timed = seen & np.isfinite(hour)
-            departure, hour = np.where(seen, departure, 0.0), np.where(timed, hour, 0.0)
-            terms = (seen, departure, timed, timed * departure, hour, hour * departure, hour * hour)
-            sums = sums or [np.zeros(departure.shape) for _ in terms]
-            for total, term in zip(sums, terms, strict=True):
-                total += term
+        from sm_core.fusion.loops import add_moments
+
+        chosen = list(views)
+        shape = chosen[0].fine.shape
+        sums, no_time = np.zeros((len(cls._fields), *shape)), np.full(shape, np.nan, np.float32)
+        for view in chosen:
+            hour = no_time if view.hour is None else view.hour.values
+            add_moments(view.fine.values, view.coarse.values, hour, sums)
         return cls(*sums)
 
 

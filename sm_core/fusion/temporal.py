@@ -41,21 +41,15 @@ def coarse_at(coarse_series: xr.DataArray, when: xr.DataArray) -> xr.DataArray:
     """
     if coarse_series.dims != ("time", "y", "x") or when.dims != ("y", "x") or coarse_series.shape[1:] != when.shape:
         raise GridMismatchError("coarse series and times differ", series=coarse_series.shape, times=when.shape)
+    from sm_core.fusion.loops import between
+
     days = (coarse_series.time.values - np.datetime64("1970-01-01", "ns")) / DAY
     step = float(np.median(np.diff(days))) if len(days) > 1 else 1.0
     at = _days(when)
     held = (at >= days[0] - step) & (at <= days[-1] + step)
     at = np.where(held, np.clip(at, days[0], days[-1]), np.nan)
-    earlier, later = np.full(when.shape, np.nan), np.full(when.shape, np.nan)
-    value_before, value_after = np.full(when.shape, np.nan), np.full(when.shape, np.nan)
-    for day, layer in zip(days, coarse_series.values, strict=True):
-        known = np.isfinite(layer)
-        before, after = known & (day <= at), known & (day >= at) & np.isnan(later)
-        earlier[before], value_before[before] = day, layer[before]
-        later[after], value_after[after] = day, layer[after]
-    gap = later - earlier
-    share = np.where(gap > 0, (at - earlier) / np.where(gap > 0, gap, 1.0), 0.0)
-    value = (value_before + share * (value_after - value_before)).astype(np.float32)
+    value = np.empty(when.shape, np.float32)
+    between(days, np.ascontiguousarray(coarse_series.values), at, value)
     coords = {dim: coarse_series.coords[dim] for dim in ("y", "x") if dim in coarse_series.coords}
     return xr.DataArray(value, coords, ("y", "x"), attrs=coarse_series.attrs)
 
