@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.backfill_command import backfill
 from flows.entry import (
     ArchiveOption,
     DataOption,
@@ -23,9 +24,13 @@ from flows.entry import (
     to_day,
 )
 from flows.model_commands import accuracy, deploy, models_app
+from flows.operation_commands import backup, doctor, housekeeping, metrics, restore, up
+from flows.product_commands import alerts, climatology_app
 from flows.serve_command import serve
 from flows.source_commands import fetch, ledger_app, sources
+from flows.status_command import status, sweep
 from flows.twin_commands import make_twin, simulated_providers, twin_app
+from flows.watch_command import watch
 from sm_core.errors import SmError
 from tasks.clock import utc_now
 
@@ -43,8 +48,20 @@ app.command()(fetch)
 app.command()(sources)
 app.command()(accuracy)
 app.command()(deploy)
+app.command()(up)
+app.command()(doctor)
+app.command()(housekeeping)
+app.command()(metrics)
+app.command()(backup)
+app.command()(restore)
 app.command()(serve)
+app.command()(status)
+app.command()(sweep)
+app.command()(watch)
+app.command()(backfill)
+app.command()(alerts)
 app.add_typer(models_app, name="models")
+app.add_typer(climatology_app, name="climatology")
 app.add_typer(twin_app, name="twin")
 app.add_typer(ledger_app, name="ledger")
 

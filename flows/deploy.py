@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import importlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -15,9 +17,16 @@ from sm_core.domain import Record
 from sm_core.errors import SettingsError, SourceUnavailableError
 from tasks.settings import PROJECT
 
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.events.schemas.automations import AutomationCore
+
 PREFECT_FILE = PROJECT / "deployments" / "prefect.yaml"
 POOL_FILE = PROJECT / "deployments" / "work-pool.yaml"
+AUTOMATIONS_FILE = PROJECT / "deployments" / "automations.yaml"
 PATIENCE_S = 180
+OURS = "sm-daily"
+"""Tag of the automations that are brought from here; those of other hands are left alone."""
 Declared = TypeVar("Declared", bound=Record)
 
 
@@ -105,6 +114,56 @@ class PrefectFile(Record):
     deployments: tuple[DeploymentEntry, ...]
 
 
+class EventTrigger(Record):
+    """What must happen, or not happen (``Proactive``) within so many seconds after what came before."""
+
+    posture: Literal["Reactive", "Proactive"]
+    expect: tuple[str, ...]
+    match: dict[str, str]
+    after: tuple[str, ...] = ()
+    match_related: dict[str, str] = Field(default_factory=dict)
+    for_each: tuple[str, ...] = ()
+    threshold: int = 1
+    within: int = 0
+
+
+class ChangeState(Record):
+    """Give the flow run of the event another state."""
+
+    type: Literal["change-flow-run-state"]
+    state: Literal["CRASHED"]
+    name: str
+    message: str
+
+
+class StartRun(Record):
+    """Start a run of a deployment of ours, so many seconds later."""
+
+    type: Literal["run-deployment"]
+    deployment: str
+    schedule_after: int = 0
+
+
+class AutomationEntry(Record):
+    """An automation that does more than start the deployment it is written under."""
+
+    name: str
+    description: str
+    trigger: EventTrigger
+    actions: tuple[Annotated[ChangeState | StartRun, Field(discriminator="type")], ...]
+
+    @property
+    def digest(self) -> str:
+        """By which a changed definition is known."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class AutomationFile(Record):
+    """``deployments/automations.yaml``."""
+
+    automations: tuple[AutomationEntry, ...]
+
+
 def read_declarations(path: Path = PREFECT_FILE) -> PrefectFile:
     """The deployments, every key checked.
 
@@ -125,19 +184,52 @@ def read_pool(path: Path = POOL_FILE) -> Pool:
     return _read(path, Pool)
 
 
-def deploy() -> tuple[str, ...]:
-    """Bring pool, queues, deployments and automations to the server; names what is deployed.
-
-    The same again changes nothing; what was removed from the file's triggers is removed on the server.
+def read_automations(path: Path = AUTOMATIONS_FILE) -> AutomationFile:
+    """The automations, every key checked.
 
     Raises
     ------
-    SettingsError            SM103, no server is set, or a file is not as it should be.
+    SettingsError   SM103, a key that is unknown, or a value that is not usable.
+    """
+    return _read(path, AutomationFile)
+
+
+def check(declared: PrefectFile, pool: Pool, automations: AutomationFile) -> None:
+    """Whether the files fit each other and the code that they name.
+
+    Raises
+    ------
+    SettingsError   SM103, a flow cannot be imported or does not take its parameters, or a name is not declared.
+    """
+    queues = {queue.name for queue in pool.queues}
+    names = {_name(one) for one in declared.deployments}
+    for one in declared.deployments:
+        _check_flow(one)
+        if one.work_pool.name != pool.name or one.work_pool.work_queue_name not in queues:
+            raise SettingsError(f"{PREFECT_FILE.name}: {one.name} waits in {one.work_pool.work_queue_name}, "
+                                f"which {POOL_FILE.name} does not declare")
+    for automation in automations.automations:
+        for action in automation.actions:
+            if isinstance(action, StartRun) and action.deployment not in names:
+                raise SettingsError(f"{AUTOMATIONS_FILE.name}: {automation.name} starts {action.deployment}, "
+                                    f"which {PREFECT_FILE.name} does not declare")
+
+
+def deploy() -> tuple[str, ...]:
+    """Bring pool, queues, deployments and automations to the server; names what is deployed.
+
+    The same again changes nothing: a schedule that was paused stays paused, an automation that was switched off
+    stays so. What was removed from the files' triggers and automations is removed on the server.
+
+    Raises
+    ------
+    SettingsError            SM103, no server is set, a file is not as it should be, or a flow cannot be imported.
     SourceUnavailableError   SM201, the server does not take it.
     """
     from prefect.settings import get_current_settings
 
-    declared, pool = read_declarations(), read_pool()
+    declared, pool, automations = read_declarations(), read_pool(), read_automations()
+    check(declared, pool, automations)
     if get_current_settings().api.url is None:
         raise SettingsError("SM_PREFECT_API_URL: deployments need a Prefect server of their own")
     asyncio.run(_apply(pool))
@@ -147,7 +239,8 @@ def deploy() -> tuple[str, ...]:
     )
     if done.returncode:
         raise SourceUnavailableError(f"Prefect did not take the deployments: {(done.stderr or done.stdout)[-500:]}")
-    return tuple(f"{one.entrypoint.rsplit('.', 1)[-1]}/{one.name}" for one in declared.deployments)
+    asyncio.run(_automate(automations))
+    return tuple(map(_name, declared.deployments))
 
 
 async def _apply(pool: Pool) -> None:
@@ -171,6 +264,55 @@ async def _apply(pool: Pool) -> None:
                 await client.update_work_queue(known.id, **wanted)
             except ObjectNotFound:
                 await client.create_work_queue(queue.name, work_pool_name=pool.name, **wanted)
+
+
+async def _automate(declared: AutomationFile) -> None:
+    """An automation is only touched when its definition changed: an update lets go of all that it was waiting for."""
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        known = {one.name: one for one in await client.read_automations() if OURS in one.tags}
+        for entry in declared.automations:
+            old = known.pop(entry.name, None)
+            if old is None:
+                await client.create_automation(await _automation(client, entry, enabled=True))
+            elif entry.digest not in old.tags:
+                await client.update_automation(old.id, await _automation(client, entry, enabled=old.enabled))
+        for gone in known.values():
+            await client.delete_automation(gone.id)
+
+
+async def _automation(client: PrefectClient, entry: AutomationEntry, *, enabled: bool) -> AutomationCore:
+    from prefect.events.schemas.automations import AutomationCore
+
+    content = entry.model_dump(mode="json") | {"enabled": enabled, "tags": [OURS, entry.digest]}
+    content["trigger"] |= {"type": "event"}
+    for action in content["actions"]:
+        if action["type"] == "run-deployment":
+            name = action.pop("deployment")
+            action |= {"source": "selected", "deployment_id": (await client.read_deployment_by_name(name)).id}
+    return AutomationCore.model_validate(content)
+
+
+def _check_flow(one: DeploymentEntry) -> None:
+    from prefect import Flow
+    from prefect.exceptions import ParameterTypeError
+
+    module, _, name = one.entrypoint.rpartition(".")
+    try:
+        flow = getattr(importlib.import_module(module), name)
+        if not isinstance(flow, Flow):
+            raise SettingsError(f"{PREFECT_FILE.name}: {one.name}: {one.entrypoint} is no flow")
+        if one.parameters:
+            flow.validate_parameters(one.parameters)
+    except (ImportError, AttributeError) as cause:
+        raise SettingsError(f"{PREFECT_FILE.name}: {one.name}: {one.entrypoint} cannot be imported: {cause}") from cause
+    except ParameterTypeError as cause:
+        raise SettingsError(f"{PREFECT_FILE.name}: {one.name}: {cause}") from cause
+
+
+def _name(one: DeploymentEntry) -> str:
+    return f"{one.entrypoint.rpartition('.')[2]}/{one.name}"
 
 
 def _read(path: Path, kind: type[Declared]) -> Declared:

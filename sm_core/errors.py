@@ -204,6 +204,33 @@ class LeakError(ModelError):
     remedy = "The model could have seen what it is judged on: remove what the message names, or widen the buffer."
 
 
+class OperationError(SmError):
+    """SM6xx: the machine, and the processes that must stay alive."""
+
+    code = "SM600"
+
+
+class ProcessError(OperationError):
+    code = "SM601"
+    remedy = "A part of the system does not stay alive: read the log that is named; `sm-daily doctor` knows more."
+
+
+class AlreadyRunningError(OperationError):
+    code = "SM602"
+    remedy = "Another sm-daily works on this data folder: stop that one first, or name another folder."
+
+
+class BackupError(OperationError):
+    code = "SM603"
+    remedy = "Nothing was replaced: name a whole backup, an empty target, or say --overwrite where that is meant."
+
+
+class RunLostError(OperationError):
+    code = "SM604"
+    transient = True
+    remedy = "A run ended without a word: look for lack of memory or power, and in the worker's log. It is tried again."
+
+
 class PublishError(SmError):
     """SM7xx: storing and publishing."""
 
@@ -251,3 +278,60 @@ class BusyError(PublishError):
     code = "SM708"
     transient = True
     remedy = "The page serves as many requests as it can: ask again in a moment, fewer at a time."
+
+
+class WatchError(SmError):
+    """SM8xx: what the watch finds."""
+
+    code = "SM800"
+
+
+class DayMissingError(WatchError):
+    code = "SM801"
+    remedy = "A day that readers expect is not there: its last run record tells why; `sm-daily run DAY` makes it."
+
+
+class DayStaleError(WatchError):
+    code = "SM802"
+    remedy = "Nothing newer was published in time: see `sm-daily sources`, and whether server and worker are alive."
+
+
+class DayWithheldError(WatchError):
+    code = "SM803"
+    remedy = "The day's checks failed: see the checks of its last run, mend the input that is at fault, run it again."
+
+
+class DayDamagedError(WatchError):
+    code = "SM804"
+    remedy = "Published files are missing or changed: `sm-daily run DAY` restores them, or take them from a backup."
+
+
+class SourceSilentError(WatchError):
+    code = "SM805"
+    remedy = "See `sm-daily sources`: wait, ask the provider, or name the source in SM_ENDED_SOURCES."
+
+
+class SpaceError(WatchError):
+    code = "SM806"
+    remedy = "Add disk, lower SM_ARCHIVE_QUOTA_GB, or let less be kept; a database shrinks when it is vacuumed."
+
+
+class ExpiryError(WatchError):
+    code = "SM807"
+    remedy = "Renew the credential or certificate that is named before it ends."
+
+
+class SkillLostError(WatchError):
+    code = "SM808"
+    remedy = "Published values depart from stations: look at both on the map page, then retrain or roll the model back."
+
+
+class AlertsOverdueError(WatchError):
+    code = "SM809"
+    remedy = "Alerts do not go out: correct the channel that is named (settings SM_ALERT_*); they wait until then."
+
+
+class OutsideError(WatchError):
+    code = "SM810"
+    transient = True
+    remedy = "The address does not give what it should: check the web server, its certificate, the proxy, the setting."

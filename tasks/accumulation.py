@@ -9,6 +9,7 @@ import math
 import pandas as pd
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
+from pydantic import ConfigDict, Field
 
 from sm_core.domain import LAYERS, Layer, Record, Region
 from sm_core.errors import ModelNotFoundError
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 class Thresholds(Record):
     """What makes a region due. Counted is what came in since its last finished training, whatever came of that."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     station_days: int = 10_000
     """Admitted days of stations: some seven weeks of a network of 218."""
     stations: int = 10
@@ -47,10 +50,10 @@ class Thresholds(Record):
 class StationsRequest(Record):
     """Look whether a region is due. ``every_days`` is handed to its training; ``as_of`` None: now."""
 
-    region_id: str
-    as_of: dt.datetime | None = None
-    every_days: int = 5
-    thresholds: Thresholds = Thresholds()
+    region_id: str = Field(description="Region to look at.")
+    as_of: dt.datetime | None = Field(default=None, description="Count what was known then (UTC); empty: now.")
+    every_days: int = Field(default=5, ge=1, description="The training takes every n-th day.")
+    thresholds: Thresholds = Field(default=Thresholds(), description="What makes the region due.")
 
 
 class LiveSkill(Record):

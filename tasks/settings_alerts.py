@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sm_core.errors import SettingsError
-from tasks.settings import PROJECT
+from tasks.settings import PROJECT, read_settings
 
 Names = Annotated[tuple[str, ...], NoDecode]
 _NONE = SecretStr("")
@@ -95,10 +94,4 @@ def load_alert_settings() -> AlertSettings:
     ------
     SettingsError   SM103, a variable does not have a usable value (which is not shown: it may be secret).
     """
-    try:
-        return AlertSettings()
-    except ValidationError as cause:
-        first = cause.errors(include_input=False)[0]
-        name = f"SM_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        problem = f"{name}{first['msg']}"
-    raise SettingsError(problem)
+    return read_settings(AlertSettings)

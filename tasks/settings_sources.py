@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from sm_core.errors import SettingsError
+from tasks.settings import read_settings
 
 Names = Annotated[tuple[str, ...], NoDecode]
 _NONE = SecretStr("")
@@ -79,9 +79,4 @@ def load_source_settings() -> SourceSettings:
     ------
     SettingsError   SM103, a variable does not have a usable value (which is not shown: it may be secret).
     """
-    try:
-        return SourceSettings()
-    except ValidationError as cause:
-        first = cause.errors(include_input=False)[0]
-        problem = f"SM_{str(first['loc'][0]).upper()}: {first['msg']}"
-    raise SettingsError(problem)
+    return read_settings(SourceSettings)

@@ -21,9 +21,11 @@ from tasks.settings_sources import SourceSettings, load_source_settings
 if TYPE_CHECKING:
     import xarray as xr
 
+    from sm_core.drought import AdminUnits
     from sm_core.publishing import ProductStore
     from tasks.adapters.fetch.synchronise import Synchroniser
     from tasks.adapters.ledger import Ledger
+    from tasks.adapters.ledger.runs import RunBook
     from tasks.adapters.notify.office import AlertOffice
     from tasks.adapters.registry import ModelRegistry
 
@@ -43,7 +45,7 @@ class Services:
             raise ArchiveNotFoundError("no archive: give --archive, set SM_ARCHIVE, or the providers' credentials")
         from tasks.adapters.fetched import Fetched
 
-        return Fetched(self.settings.statics or self.settings.data, self.ledger, self.synchroniser, self.quarantine,
+        return Fetched(self.static_root, self.ledger, self.synchroniser, self.quarantine,
                        sorted({tile for region in self._regions() for tile in region.tiles}), utc_now)
 
     @cached_property
@@ -98,6 +100,15 @@ class Services:
     def runs(self) -> RunLog:
         return RunLog(self.settings.data / "runs")
 
+    @cached_property
+    def run_book(self) -> RunBook:
+        from tasks.adapters.ledger.database import Database
+        from tasks.adapters.ledger.runs import RunBook
+
+        database = Database(self.settings.ledger_database)
+        database.upgrade()
+        return RunBook(database)
+
     def scratch(self, region_id: str) -> Scratch:
         return Scratch(self.settings.data / "scratch" / region_id)
 
@@ -143,6 +154,24 @@ class Services:
         if region.region_id not in self._statics:
             self._statics[region.region_id] = load_statics(region, self.archive.root)
         return self._statics[region.region_id]
+
+    @property
+    def static_root(self) -> Path:
+        """The folder that static layers and units lie in: the archive's, SM_STATICS, or what the demo has made."""
+        beside = self.settings.data / "archive"
+        return self.settings.archive or self.settings.statics or (beside if beside.is_dir() else self.settings.data)
+
+    @cached_property
+    def _units(self) -> dict[str, AdminUnits]:
+        return {}
+
+    def units(self, region: Region) -> AdminUnits:
+        """The region's administrative units, cut out of its grid once."""
+        from sm_core.drought import load_units
+
+        if region.region_id not in self._units:
+            self._units[region.region_id] = load_units(region, self.static_root)
+        return self._units[region.region_id]
 
 
 @lru_cache(maxsize=4)

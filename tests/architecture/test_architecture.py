@@ -60,24 +60,31 @@ def test_command_line_starts_without_heavy_imports(heavy: str) -> None:
 def test_every_setting_is_explained() -> None:
     from tasks.settings import Settings
     from tasks.settings_alerts import AlertSettings
+    from tasks.settings_housekeeping import HousekeepingSettings
     from tasks.settings_sources import SourceSettings
+    from tasks.settings_watch import WatchSettings
 
     text = (ROOT / "deployments" / "settings.example.env").read_text(encoding="utf-8")
     explained = set(re.findall(r"^#? ?(SM_[A-Z_]+)=", text, re.M))
     assert explained == {f"SM_{name.upper()}" for name in (*Settings.model_fields, *SourceSettings.model_fields,
-                                                            *AlertSettings.model_fields)}
+                                                            *AlertSettings.model_fields,
+                                                            *WatchSettings.model_fields,
+                                                            *HousekeepingSettings.model_fields)}
 
 
 def test_values_that_the_example_sets_are_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.settings import Settings
     from tasks.settings_alerts import AlertSettings
+    from tasks.settings_housekeeping import HousekeepingSettings
     from tasks.settings_sources import SourceSettings
+    from tasks.settings_watch import WatchSettings
 
-    before = Settings(), SourceSettings(), AlertSettings()
+    kinds = (Settings, SourceSettings, AlertSettings, WatchSettings, HousekeepingSettings)
+    before = [kind() for kind in kinds]
     text = (ROOT / "deployments" / "settings.example.env").read_text(encoding="utf-8")
     for name, value in re.findall(r"^(SM_[A-Z_]+)=(.*)$", text, re.M):
         monkeypatch.setenv(name, value)
-    assert (Settings(), SourceSettings(), AlertSettings()) == before
+    assert [kind() for kind in kinds] == before
 
 
 def test_page_of_sources_is_what_the_declarations_generate() -> None:

@@ -31,13 +31,16 @@ class Trained:
     def copy(self, to: Path) -> Trained:
         """The same models on an archive and products of one's own."""
         shutil.copytree(self.archive, to / "archive", ignore=shutil.ignore_patterns(".truth", "twin.yaml"))
-        shutil.copytree(self.data, to / "data", ignore=shutil.ignore_patterns("products", "runs", "scratch"))
+        shutil.copytree(self.data, to / "data", ignore=shutil.ignore_patterns("products", "runs", "scratch", "ledger"))
         return Trained(self.region, to / "archive", to / "data")
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``sm-daily`` on this region, archive and data folder."""
-        return sm_daily(*arguments, "--region", str(self.region), "--archive", str(self.archive), "--data",
-                        str(self.data))
+        return self.run_on_data(*arguments, "--archive", str(self.archive))
+
+    def run_on_data(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``sm-daily`` on this region and data folder, where no archive is asked for."""
+        return sm_daily(*arguments, "--region", str(self.region), "--data", str(self.data))
 
 
 def sm_daily(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -22,6 +24,7 @@ from tasks.downscale import coarse_sm
 from tasks.register import KnownStations
 from tasks.settings import load_settings
 from tasks.training.records import DaysRef, PreparedDay, TrainingRecord, load_days
+from tasks.training.stations import station_days
 from tests.flows.conftest import Trained, sm_daily
 
 DRIFT, DRIFT_FROM = 0.15, "2019-07-10"
@@ -91,6 +94,22 @@ def test_what_is_known_already_is_not_new(trained: Trained, monkeypatch: pytest.
     assert standing.trained_as_of is not None
 
 
+def test_readings_in_another_unit_teach_nothing(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, path in (("DATA", trained.data), ("ARCHIVE", trained.archive), ("REGION_FILE", trained.region)):
+        monkeypatch.setenv(f"SM_{name}", str(path))
+    shutil.copytree(trained.archive / "stations", tmp_path / "stations")
+    rewrite(tmp_path / "stations", lambda values, late: values.where(~late, 100 * values))
+    region = load_region(trained.region)
+    good, flipped = (station_days(region, sorted(folder.rglob("*.stm")))
+                     for folder in (trained.archive / "stations", tmp_path / "stations"))
+    assert (good.table["day"] > DRIFT_FROM).any()
+    assert not (flipped.table["day"] > DRIFT_FROM).any()
+    assert flipped.rejected > good.rejected
+    assert set(good.table["station_id"]) <= set(flipped.refused), "half of what they report is out of range"
+
+
 def test_accuracy_of_what_serves_at_any_stations_as_json(trained: Trained) -> None:
     done = trained.run("accuracy", "--json", "--truth", "--start", "2019-08-07", "--every", "20", "--stations",
                        str(trained.archive / "stations"))
@@ -133,9 +152,14 @@ def test_drifted_sensors_do_not_reach_service_unless_by_hand_and_then_back(mine:
 
 def drift(folder: Path) -> None:
     """Every sensor reads too high from a day on."""
+    rewrite(folder, lambda values, late: values + DRIFT * late)
+
+
+def rewrite(folder: Path, changed: Callable[[pd.Series, pd.Series], pd.Series]) -> None:
+    """Every sensor's readings changed, given which of them are of :data:`DRIFT_FROM` and later."""
     series = [one for path in sorted(folder.rglob("*.stm")) for one in read_stations(path)]
     shutil.rmtree(folder)
     for one in series:
-        late = one.values.index >= DRIFT_FROM
-        rows = one.values.assign(value=one.values["value"] + DRIFT * late)
+        late = pd.Series(one.values.index >= DRIFT_FROM, one.values.index)
+        rows = one.values.assign(value=changed(one.values["value"], late))
         write_ismn_header_values(folder, station=one.station, values=rows)

@@ -52,7 +52,7 @@ def test_sources_of_a_fresh_installation_are_unseen(tmp_path: Path) -> None:
 def test_ledger_upgrade_tells_its_version(tmp_path: Path) -> None:
     done = sm_daily("ledger", "upgrade", "--data", str(tmp_path / "data"))
     assert done.returncode == 0, done.stderr
-    assert "0003" in done.stdout
+    assert "0004" in done.stdout
     assert (tmp_path / "data" / "ledger" / "ledger.db").is_file()
 
 
