@@ -37,7 +37,7 @@ def soil_water(sand: Amount, clay: Amount, organic_matter: float = ORGANIC_MATTE
     A loam of 40 % sand and 20 % clay:
 
     >>> [round(water, 3) for water in soil_water(40.0, 20.0)]
-    [0.458, 0.28, 0.137]
+    [0.459, 0.28, 0.137]
     """
     s, c, om = sand / 100, clay / 100, organic_matter
     dry = -0.024 * s + 0.487 * c + 0.006 * om + 0.005 * s * om - 0.013 * c * om + 0.068 * s * c + 0.031

@@ -35,6 +35,7 @@ def moved(trained: Trained, tmp_path: Path) -> tuple[Trained, Trained]:
     return Trained(first.region, first.archive, kept), second
 
 
+@pytest.mark.endurance
 def test_the_champion_serves_the_same_numbers(moved: tuple[Trained, Trained]) -> None:
     _, second = moved
     assert not list((second.data / "products").rglob("*.tif"))

@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from sm_core.domain import DailyRequest, GateResult, ProductItem, Region, RoleSources, Upkeep
 from sm_core.publishing import SOIL_MOISTURE_1KM, ProductStore, draft, identity_after, made_from, write_cogs
 from sm_core.sources.matching import match_inputs
@@ -142,6 +144,7 @@ def live(archive: Path, data: Path, share: float, kills: random.Random | None) -
     return life
 
 
+@pytest.mark.endurance
 def test_weeks_in_which_everything_is_killed_end_as_weeks_in_which_nothing_is(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "archive", DAYS)
     plain = live(archive, tmp_path / "plain", 0.0, None)

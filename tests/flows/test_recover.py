@@ -25,6 +25,7 @@ def settings(tmp_path: Path) -> dict[str, str]:
     return environment(here, tmp_path) | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.endurance
 def test_a_run_whose_process_is_gone_is_started_again_and_at_last_given_up(
     settings: dict[str, str], tmp_path: Path
 ) -> None:

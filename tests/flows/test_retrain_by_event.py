@@ -36,6 +36,7 @@ def mine(trained: Trained, tmp_path: Path) -> Trained:
     return Trained(trained.region, tmp_path / "archive", tmp_path / "data")
 
 
+@pytest.mark.endurance
 def test_observations_that_arrive_lead_to_a_decision(mine: Trained, tmp_path: Path) -> None:
     settings = environment(mine, tmp_path)
     before = registry(mine).trainings("small")
