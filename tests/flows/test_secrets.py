@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from tasks.settings_alerts import AlertSettings
@@ -17,6 +18,7 @@ SECRETS = {f"SM_{name.upper()}": WORD for kind in (SourceSettings, AlertSettings
 HOOKS = f'[{{"name": "one", "url": "http://127.0.0.1:9/{WORD}", "secret": "{WORD}"}}]'
 
 
+@pytest.mark.endurance
 def test_what_a_run_leaves_behind_holds_no_secret(trained: Trained, tmp_path: Path) -> None:
     mine = trained.copy(tmp_path)
     assert {"SM_EARTHDATA_PASSWORD", "SM_ALERT_SMTP_PASSWORD", "SM_RDA_KEY"} <= set(SECRETS)

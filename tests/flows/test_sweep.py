@@ -36,6 +36,7 @@ def revisions(mine: Trained, day: str) -> list[str]:
     return sorted(path.name for path in folder.glob("r*"))
 
 
+@pytest.mark.endurance
 def test_what_is_due_is_made_once(mine: Trained) -> None:
     first = mine.run("sweep", "--as-of", AS_OF)
     assert first.returncode == 0, first.stderr
@@ -48,6 +49,7 @@ def test_what_is_due_is_made_once(mine: Trained) -> None:
     assert {found[f"2019-07-0{n}"]["revision"] is not None for n in (3, 4, 5)} == {True}
 
 
+@pytest.mark.endurance
 def test_damage_and_withdrawal_make_a_date_due(mine: Trained) -> None:
     for path in (mine.data / "products").rglob("*_20190704_r01_sm_surface.tif"):
         path.write_bytes(path.read_bytes()[:100])
