@@ -6,12 +6,26 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from tasks.settings import PROJECT, read_settings
 
-Names = Annotated[tuple[str, ...], NoDecode]
+
+def _split(value: object) -> object:
+    return tuple(part for text in value.split(",") if (part := text.strip())) if isinstance(value, str) else value
+
+
+def _from_json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(json.loads(value)) if value.strip() else ()
+    except (ValueError, TypeError):
+        raise ValueError("not a JSON list") from None
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 _NONE = SecretStr("")
 
 
@@ -32,6 +46,9 @@ class WebhookSetting(BaseModel):
         return value
 
 
+Webhooks = Annotated[tuple[WebhookSetting, ...], NoDecode, BeforeValidator(_from_json)]
+
+
 class AlertSettings(BaseSettings):
     """Who speaks, by which rules, and through which channels. Files are always written; a channel without an
     address is left out.
@@ -49,7 +66,7 @@ class AlertSettings(BaseSettings):
     alert_web: str = Field(default="", description="address under which the folder alerts/ is served; empty: none")
     alert_contact: str = Field(default="", description="told in messages")
 
-    alert_webhooks: Annotated[tuple[WebhookSetting, ...], NoDecode] = Field(
+    alert_webhooks: Webhooks = Field(
         default=(), description='JSON: [{"name": ..., "url": ..., "secret": ...}]')
 
     alert_smtp_host: str = Field(default="", description="empty: no mail")
@@ -61,21 +78,6 @@ class AlertSettings(BaseSettings):
     alert_mail_to: Names = Field(default=(), description="comma-separated")
     alert_mail_in_doubt: Literal["resend", "hold"] = Field(
         default="resend", description="a mail that the server may have accepted before a crash")
-
-    @field_validator("alert_mail_to", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part for text in value.split(",") if (part := text.strip())) if isinstance(value, str) else value
-
-    @field_validator("alert_webhooks", mode="before")
-    @classmethod
-    def _from_json(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(json.loads(value)) if value.strip() else ()
-        except (ValueError, TypeError):
-            raise ValueError("not a JSON list") from None
 
     @model_validator(mode="after")
     def _whole(self) -> AlertSettings:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.settings import read_settings
-from tasks.settings_alerts import Names, WebhookSetting
+from tasks.settings_alerts import Names, Webhooks
 
 
 class WatchSettings(BaseSettings):
@@ -21,26 +18,11 @@ class WatchSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SM_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     watch_mail_to: Names = Field(default=(), description="comma-separated; who runs the daemon, not who is warned")
-    watch_webhooks: Annotated[tuple[WebhookSetting, ...], NoDecode] = Field(
+    watch_webhooks: Webhooks = Field(
         default=(), description='JSON: [{"name": ..., "url": ..., "secret": ...}]')
     watch_dead_man_url: SecretStr = Field(
         default=SecretStr(""), description="called after each watch that finds nothing wrong; empty: none")
     watch_products_url: str = Field(default="", description="address under which SM_DATA/products is served; or none")
-
-    @field_validator("watch_mail_to", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part for text in value.split(",") if (part := text.strip())) if isinstance(value, str) else value
-
-    @field_validator("watch_webhooks", mode="before")
-    @classmethod
-    def _from_json(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(json.loads(value)) if value.strip() else ()
-        except (ValueError, TypeError):
-            raise ValueError("not a JSON list") from None
 
 
 def load_watch_settings() -> WatchSettings:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from tasks.watch.memory import read_memory
 from tasks.watch.notices import text_of
 from tasks.watch.records import WatchLimits, WatchReport, WatchRequest
 from tasks.wiring import services
-from tests.unit.alert_receivers import SECRET, Mailbox, Subscriber, listening, mail_server
+from tests.unit.alert_receivers import SECRET, Mailbox, Subscriber, listening, mail_server, served
 from tests.unit.test_watch_checks import DAY, NOW, TODAY, publish
 
 LIMITS = WatchLimits(quiet_runs=1, least_free_gb=0, least_free_days=0)
@@ -46,15 +45,8 @@ def answering(calls: Calls) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/ping/s3cret-key"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as address:
+        yield f"{address}/ping/s3cret-key"
 
 
 class World:

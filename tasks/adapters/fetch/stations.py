@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator
-from typing import Protocol
 
 from sm_core.domain import Record
 from tasks.adapters.fetch.protocol import Checksum, Listed
@@ -27,14 +25,3 @@ class StationFile(Record):
             published=self.retrieved, url=self.url, size=len(self.content),
             checksum=Checksum(algorithm="sha256", value=hashlib.sha256(self.content).hexdigest()),
         )
-
-
-class StationFetcher(Protocol):
-    """One provider of station readings. Raises what a :class:`~tasks.adapters.fetch.protocol.Fetcher` does."""
-
-    source_ids: tuple[str, ...]
-    host: str
-
-    def fetch(self, first: dt.date, last: dt.date) -> Iterator[StationFile]:
-        """Everything that covers these UTC days, again each time: values are revised later."""
-        ...
